@@ -1,0 +1,47 @@
+import type { Session } from './session.ts'
+
+/** A policy's answer. A refusal with `scopes` tells the client which ones would be enough. */
+export type Decision =
+  | { readonly allowed: true }
+  | { readonly allowed: false; readonly reason: string; readonly scopes?: readonly string[] | undefined }
+
+/** Asked on every call, before the cache; synchronous. A policy that throws, or answers anything else, refuses. */
+export interface Policy {
+  /** May this session call this tool? */
+  tool(call: { readonly session: Session; readonly tool: string }): Decision
+  /** May this session have a credential of `principal` for `target` from this module? */
+  delegation(attempt: DelegationAttempt): Decision
+}
+
+/** What a policy is asked about. */
+export interface DelegationAttempt {
+  readonly session: Session
+  /** The tool that asks, where the adapter knows it. */
+  readonly tool: string | undefined
+  /** The name under which the module is registered. */
+  readonly module: string
+  /** The module's `type`. */
+  readonly type: string
+  readonly target: string
+  readonly principal: string
+}
+
+/** Every verified user may call every tool, and the backends enforce. */
+export type BackendDecides = 'backend-decides'
+
+const ALLOWED: Decision = Object.freeze({ allowed: true })
+
+/** Asks `question`; whatever is not a well-formed permission is a refusal. */
+export function decide(question: () => Decision, onError: (error: unknown) => void): Decision {
+  let decision: Decision
+  try {
+    decision = question()
+  } catch (error) {
+    onError(error)
+    return { allowed: false, reason: 'the policy failed' }
+  }
+  if (decision?.allowed === true) return ALLOWED
+  if (decision?.allowed === false) return decision
+  onError(new TypeError('a policy must synchronously return { allowed: true } or { allowed: false, reason }'))
+  return { allowed: false, reason: 'the policy failed' }
+}

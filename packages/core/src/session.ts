@@ -1,0 +1,213 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { canonicalJson } from './canonical-json.ts'
+import { DelegationError } from './errors.ts'
+import type { Secret } from './secret.ts'
+import { isCleanText, printable } from './text.ts'
+
+/** Who somebody is: the pair, never the subject alone. */
+export interface Identity {
+  readonly issuer: string
+  readonly subject: string
+}
+
+/** A verified caller. Only what {@link createSession} returns is accepted by the registry. */
+export type Session = Readonly<{
+  /** Base64url SHA-256 of the token; random where there is none. */
+  id: string
+  issuer: string
+  subject: string
+  clientId: string | undefined
+  /** `user` only on positive proof; everything else is a machine. */
+  kind: 'user' | 'machine'
+  /** For people to read. Never an identity. */
+  displayName: string
+  groups: ReadonlySet<string>
+  roles: ReadonlySet<string>
+  scopes: ReadonlySet<string>
+  /** Who acts for the subject, nearest first. @see https://www.rfc-editor.org/rfc/rfc8693#section-4.1 */
+  act: readonly string[]
+  /** The verified claims, frozen. */
+  claims: Readonly<Record<string, unknown>>
+  /** What a post-verifier answered; part of the session's rights. */
+  more: Readonly<Record<string, unknown>>
+  issuedAt: Date
+  expiresAt: Date
+  /** Absent where a stdio server made the session from something else. */
+  token: Secret<string> | undefined
+}>
+
+/** What {@link createSession} takes: a session without its id. */
+export type VerifiedClaims = Omit<Session, 'id' | 'more'> & { readonly more?: Session['more'] | undefined }
+
+/** Turns a token into a session. */
+export interface SessionVerifier {
+  /** The issuers whose tokens it accepts. */
+  readonly issuers: readonly string[]
+  /** Rejects with a `DelegationError`: `ERR_SESSION_*` for a refusal, `ERR_DELEGATION_UNAVAILABLE` for an outage. */
+  verify(token: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<Session>
+}
+
+/** One token's claim to the entries that it was served from. */
+export interface Cover {
+  readonly id: string
+  readonly sid: string | undefined
+  readonly expiresAt: number
+  /** Set when the session is ended: what it still holds fails. */
+  ended: boolean
+}
+
+/** What the registry reads: it can't be changed through the session that was handed out. */
+export interface SessionSnapshot {
+  /** A second copy, for policies and modules. */
+  readonly session: Session
+  /** Issuer and subject, unambiguous. */
+  readonly identity: string
+  /** Identity, client and rights, unambiguous. */
+  readonly key: string
+  readonly cover: Cover
+}
+
+const snapshots = new WeakMap<object, SessionSnapshot>()
+
+/** `undefined` for anything that `createSession` did not make. */
+export function snapshotOf(session: unknown): SessionSnapshot | undefined {
+  return typeof session === 'object' && session !== null ? snapshots.get(session) : undefined
+}
+
+/** Joins parts so that different parts never give the same text. */
+export function keyOf(...parts: readonly string[]): string {
+  let key = ''
+  for (const part of parts) key += `${part.length}:${part}`
+  return key
+}
+
+/** An identity as a key. */
+export function identityKey(who: Identity): string {
+  return keyOf(who.issuer, who.subject)
+}
+
+const MAX_IDENTITY_BYTES = 255
+const MAX_NAME_BYTES = 1024
+
+function invalid(field: string, must: string, cause?: unknown): DelegationError {
+  return new DelegationError('ERR_SESSION_INVALID', `the session's ${field} must be ${must}`, { cause })
+}
+
+function identityText(value: unknown, field: string): string {
+  if (!isCleanText(value, MAX_IDENTITY_BYTES))
+    throw invalid(field, `1 to ${MAX_IDENTITY_BYTES} bytes of well-formed text without control characters`)
+  return value
+}
+
+function names(values: Iterable<unknown>, field: string): readonly string[] {
+  const list: string[] = []
+  if (typeof values === 'string' || typeof values?.[Symbol.iterator] !== 'function') throw invalid(field, 'a set')
+  for (const value of values) {
+    if (!isCleanText(value, MAX_NAME_BYTES)) throw invalid(field, 'clean, well-formed strings')
+    list.push(value)
+  }
+  return list
+}
+
+function milliseconds(value: unknown, field: string): number {
+  const time = value instanceof Date ? value.getTime() : Number.NaN
+  if (Number.isNaN(time)) throw invalid(field, 'a valid date')
+  return time
+}
+
+function frozenJson(value: unknown, field: string): Readonly<Record<string, unknown>> {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) throw invalid(field, 'an object')
+  try {
+    return freezeDeep(structuredClone(value)) as Record<string, unknown>
+  } catch (cause) {
+    throw invalid(field, 'plain data', cause)
+  }
+}
+
+function freezeDeep(value: unknown): unknown {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const member of Object.values(value)) freezeDeep(member)
+  return value
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/**
+ * The trust boundary: makes a session of claims that the caller has verified. Everything is copied; later changes to
+ * the argument, or to the result, change nothing for the registry.
+ * @throws DelegationError `ERR_SESSION_INVALID` naming the field that is malformed.
+ */
+export function createSession(verified: VerifiedClaims): Session {
+  if (verified === null || typeof verified !== 'object') throw invalid('claims', 'an object')
+  const issuer = identityText(verified.issuer, 'issuer')
+  const subject = identityText(verified.subject, 'subject')
+  const clientId = verified.clientId === undefined ? undefined : identityText(verified.clientId, 'clientId')
+  if (verified.kind !== 'user' && verified.kind !== 'machine') throw invalid('kind', "'user' or 'machine'")
+  const { kind } = verified
+  const groups = names(verified.groups, 'groups')
+  const roles = names(verified.roles, 'roles')
+  const scopes = names(verified.scopes, 'scopes')
+  const act = Object.freeze(names(verified.act, 'act'))
+  const claims = frozenJson(verified.claims, 'claims')
+  const more = frozenJson(verified.more ?? {}, 'more')
+  const issuedAt = milliseconds(verified.issuedAt, 'issuedAt')
+  const expiresAt = milliseconds(verified.expiresAt, 'expiresAt')
+  const { token } = verified
+  if (token !== undefined && typeof token?.reveal !== 'function') throw invalid('token', 'a secret')
+  const displayName = typeof verified.displayName === 'string' ? printable(verified.displayName, 255) : subject
+  const id = token === undefined ? randomBytes(32).toString('base64url') : digest(token.reveal())
+
+  const copy = (): Session =>
+    Object.freeze({
+      id,
+      issuer,
+      subject,
+      clientId,
+      kind,
+      displayName,
+      groups: new Set(groups),
+      roles: new Set(roles),
+      scopes: new Set(scopes),
+      act,
+      claims,
+      more,
+      issuedAt: new Date(issuedAt),
+      expiresAt: new Date(expiresAt),
+      token,
+    })
+  const handedOut = copy()
+  const kept = copy()
+  const sid = isCleanText(claims['sid'], MAX_IDENTITY_BYTES) ? claims['sid'] : undefined
+  const snapshot: SessionSnapshot = {
+    session: kept,
+    identity: keyOf(issuer, subject),
+    key: keyOf(issuer, subject, clientId ?? '', rights(kept)),
+    cover: { id, sid, expiresAt, ended: false },
+  }
+  snapshots.set(handedOut, snapshot)
+  snapshots.set(kept, snapshot)
+  return handedOut
+}
+
+/** Digest of everything that may change what a session is allowed to have. */
+function rights(session: Session): string {
+  const sorted = (set: ReadonlySet<string>): readonly string[] => [...set].sort()
+  try {
+    return digest(
+      JSON.stringify([
+        session.kind,
+        sorted(session.groups),
+        sorted(session.roles),
+        sorted(session.scopes),
+        session.act,
+        canonicalJson(session.claims['acr'] ?? null),
+        canonicalJson(session.more),
+      ]),
+    )
+  } catch (cause) {
+    throw invalid('acr and more', 'plain JSON', cause)
+  }
+}

@@ -1,0 +1,26 @@
+import { fileURLToPath } from 'node:url'
+import { defineProject, type UserWorkspaceConfig } from 'vitest/config'
+
+const src = (path: string): string => fileURLToPath(new URL(`./packages/${path}`, import.meta.url))
+
+/** One test project; package names resolve to their sources, so that tests need no build. */
+export function project(name: string): UserWorkspaceConfig {
+  return defineProject({
+    resolve: {
+      alias: [
+        { find: /^@mcp-delegation\/core\/(oidc|testing)$/, replacement: `${src('core/src')}/$1/index.ts` },
+        { find: /^@mcp-delegation\/core$/, replacement: src('core/src/index.ts') },
+        { find: /^@mcp-delegation\/mcp\/(v1|fastmcp)$/, replacement: `${src('mcp/src')}/$1/index.ts` },
+        { find: /^@mcp-delegation\/mcp$/, replacement: src('mcp/src/index.ts') },
+        { find: /^@mcp-delegation\/service-account$/, replacement: src('service-account/src/index.ts') },
+      ],
+    },
+    test: {
+      name,
+      include: name === 'test' ? ['**/*.test.ts'] : ['test/**/*.test.ts'],
+      exclude: ['**/node_modules/**', 'bench/**'],
+      typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: name === 'test' ? 'tsconfig.json' : 'test/tsconfig.json' },
+      testTimeout: 20_000,
+    },
+  })
+}
