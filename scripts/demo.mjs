@@ -1,0 +1,26 @@
+// Builds one of the examples and runs it. Options go to the example.
+// Run: npm run demo [-- name] [-- --serve]
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { run, setUp } from './setup.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const examples = readdirSync(`${root}/examples`)
+const args = process.argv.slice(2)
+const name = args[0]?.startsWith('--') ? 'quickstart' : (args.shift() ?? 'quickstart')
+
+if (!examples.includes(name)) {
+  console.error(`there is no example "${name}". There are: ${examples.join(', ')}`)
+  process.exit(1)
+}
+const build = ['--no', 'turbo', 'run', 'build', `--filter=./examples/${name}`, '--output-logs=errors-only']
+if (!setUp() || !run('npx', build)) process.exit(1)
+
+const example = spawn(process.execPath, [`${root}/examples/${name}/dist/main.js`, ...args], { stdio: 'inherit' })
+// Ctrl-C in a terminal reaches the example too; a signal sent to this process alone does not.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => example.kill('SIGTERM'))
+example.on('exit', (code) => {
+  process.exitCode = code ?? 1
+})

@@ -1,0 +1,11 @@
+// Builds, checks the types of everything, and runs the tests. Arguments go to vitest.
+// Run: npm test [-- --project core registry]
+import { run, setUp } from './setup.mjs'
+
+const turbo = (task) => run('npx', ['--no', 'turbo', 'run', task, '--output-logs=errors-only'])
+
+if (!setUp() || !turbo('build')) process.exit(1)
+const typed = turbo('typecheck')
+const tested = run('npx', ['--no', 'vitest', 'run', ...process.argv.slice(2)])
+if (!typed) console.error('the type check failed: see above')
+process.exitCode = typed && tested ? 0 : 1

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const sources = (folder: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .map((path) => join(folder, path))
+const imports = (path: string): string[] =>
+  [...readFileSync(join(root, path), 'utf8').matchAll(/(?:from|import|import\() ?'([^']+)'/g)].map(
+    (match) => match[1] ?? '',
+  )
+const packages = readdirSync(join(root, 'packages'))
+const examples = readdirSync(join(root, 'examples'))
+
+/** The layers of core, lowest first. A file imports its own layer and those below; the unnamed are the third. */
+const LAYERS = [
+  ['errors', 'secret', 'clock', 'log', 'text', 'canonical-json'],
+  ['session', 'kinds', 'secret-source'],
+  ['module'],
+  [],
+  ['registry'],
+]
+const TOP = LAYERS.length
+const layerOf = (path: string): number => {
+  if (/^packages\/core\/src\/(?:index\.ts|\w+\/)/.test(path)) return TOP
+  const name = path.replace(/^.*\/|\.ts$/g, '')
+  const layer = LAYERS.findIndex((names) => names.includes(name))
+  return layer === -1 ? 3 : layer
+}
+
+test('the layers of core import downwards only', () => {
+  const wrong: string[] = []
+  for (const path of sources('packages/core/src'))
+    for (const name of imports(path).filter((specifier) => specifier.startsWith('.'))) {
+      const imported = join(dirname(path), name)
+      const sameFolder = dirname(imported) === dirname(path)
+      const upwards = layerOf(imported) > layerOf(path)
+      const sideways = layerOf(imported) === TOP && !sameFolder && !path.endsWith('src/index.ts')
+      if (upwards || sideways) wrong.push(`${path} imports ${imported}`)
+    }
+  expect(wrong).toEqual([])
+})
+
+test('nothing imports an index', () => {
+  const wrong = packages.flatMap((name) =>
+    sources(`packages/${name}/src`).filter((path) =>
+      imports(path).some((specifier) => /(?:^\.*|\/index\.[jt]s)$/.test(specifier)),
+    ),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('packages import core, and never each other', () => {
+  const wrong: string[] = []
+  for (const name of packages)
+    for (const path of sources(`packages/${name}/src`))
+      for (const specifier of imports(path)) {
+        const own = !specifier.startsWith('.') || join(dirname(path), specifier).startsWith(`packages/${name}/src/`)
+        const other =
+          specifier.startsWith('@mcp-delegation/') &&
+          (name === 'core' || !/^@mcp-delegation\/core(\/oidc)?$/.test(specifier))
+        if (!own || other) wrong.push(`${path} imports ${specifier}`)
+      }
+  expect(wrong).toEqual([])
+})
+
+test('examples import public package names, and nothing of each other', () => {
+  const subpaths = packages.flatMap((name) => {
+    const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as {
+      exports: object
+    }
+    return Object.keys(manifest.exports).map((subpath) => `@mcp-delegation/${name}${subpath.slice(1)}`)
+  })
+  const wrong: string[] = []
+  for (const name of examples)
+    for (const path of sources(`examples/${name}/src`))
+      for (const specifier of imports(path)) {
+        const inside = join(dirname(path), specifier).startsWith(`examples/${name}/src/`)
+        const isPublic = !specifier.startsWith('@mcp-delegation/') || subpaths.includes(specifier)
+        if (specifier.startsWith('.') ? !inside : !isPublic) wrong.push(`${path} imports ${specifier}`)
+      }
+  expect(wrong).toEqual([])
+})
