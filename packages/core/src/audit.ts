@@ -1,4 +1,5 @@
 import type { DelegationErrorCode } from './errors.ts'
+import { printable } from './text.ts'
 
 /** Resolves when the record is accepted; where it throws or rejects, no credential is handed out. */
 export type AuditSink = (record: AuditRecord) => void | Promise<void>
@@ -54,4 +55,52 @@ export interface OtherRecord extends RecordBase {
   readonly event: 'block' | 'unblock' | 'end-session' | 'export'
   /** How many cached credentials it ended, or exported. */
   readonly credentials: number
+}
+
+/** Lengths beyond which a field is cut, in UTF-16 code units. */
+const MAX_FIELD = 1024
+const MAX_LIST = 100
+const MAX_DEPTH = 4
+
+/** A copy of `record` with every string bounded and escaped; what is not plain data is named by its type. */
+export function cleanRecord<Cleaned extends AuditRecord>(record: Cleaned): Cleaned {
+  const cleaned: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(record)) cleaned[name] = clean(value, 0)
+  return cleaned as unknown as Cleaned
+}
+
+function clean(value: unknown, depth: number): unknown {
+  switch (typeof value) {
+    case 'string':
+      return printable(value, MAX_FIELD)
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return value
+    case 'object':
+      if (value === null || value instanceof Date) return value
+      if (depth === MAX_DEPTH) return '[too deep]'
+      if (Array.isArray(value)) return value.slice(0, MAX_LIST).map((member) => clean(member, depth + 1))
+      return cleanObject(value, depth)
+    default:
+      return `[${typeof value}]`
+  }
+}
+
+function cleanObject(object: object, depth: number): unknown {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype !== Object.prototype && prototype !== null) return '[object]'
+  const members = Object.entries(object).slice(0, MAX_LIST)
+  return Object.fromEntries(members.map(([name, member]) => [printable(name, 255), clean(member, depth + 1)]))
+}
+
+/**
+ * Hands each record to a pino logger at level `info`. Best effort: `info()` returns before anything is written, and a
+ * full disk shows only as an `error` event of pino's destination. Use {@link fileAudit} where no audit must mean no
+ * credential; a synchronous destination that is yours alone comes close.
+ * @throws TypeError unless `logger` has an `info` method.
+ */
+export function pinoAudit(logger: { info(record: object, message?: string): void }): AuditSink {
+  if (typeof logger?.info !== 'function') throw new TypeError('"logger" must have an info method')
+  return (record) => logger.info(record, `audit: ${record.event}`)
 }

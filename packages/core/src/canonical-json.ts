@@ -11,9 +11,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'pro
  * @throws TypeError for what is not plain JSON, for hostile strings and names, and beyond 8 levels or 8,192 characters.
  */
 export function canonicalJson(value: unknown): string {
-  const text = write(value, 0)
-  if (text.length > MAX_LENGTH) throw new TypeError('is too large')
-  return text
+  return bounded(write(value, 0))
 }
 
 function write(value: unknown, depth: number): string {
@@ -36,16 +34,26 @@ function write(value: unknown, depth: number): string {
   }
 }
 
+function bounded(text: string): string {
+  if (text.length > MAX_LENGTH) throw new TypeError('is too large')
+  return text
+}
+
 function writeArray(array: readonly unknown[], depth: number): string {
-  if (array.length > MAX_LENGTH) throw new TypeError('is too large')
   let text = '['
-  for (let index = 0; index < array.length; index++) text += (index > 0 ? ',' : '') + write(array[index], depth + 1)
+  for (let index = 0; index < array.length; index++)
+    text = bounded(`${text}${index > 0 ? ',' : ''}${write(array[index], depth + 1)}`)
   return `${text}]`
 }
 
+/** Whether `value` is what an object literal or JSON gives, in any realm. */
+export function isPlainObject(value: object): boolean {
+  const prototype: object | null = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
 function writeObject(object: object, depth: number): string {
-  const prototype: unknown = Object.getPrototypeOf(object)
-  if (prototype !== Object.prototype && prototype !== null) throw new TypeError('holds an object that is not plain')
+  if (!isPlainObject(object)) throw new TypeError('holds an object that is not plain')
   const names = Object.keys(object)
   if (names.length > 1) names.sort()
   let text = ''
@@ -53,7 +61,7 @@ function writeObject(object: object, depth: number): string {
     const member = (object as Record<string, unknown>)[name]
     if (member === undefined) continue
     if (FORBIDDEN.has(name) || !isCleanText(name, 255)) throw new TypeError('holds a property with a forbidden name')
-    text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${write(member, depth + 1)}`
+    text = bounded(`${text}${text === '' ? '' : ','}${JSON.stringify(name)}:${write(member, depth + 1)}`)
   }
   return `{${text}}`
 }

@@ -37,7 +37,7 @@ export class DelegationError extends Error {
   readonly scopes: readonly string[] | undefined
 
   constructor(code: DelegationErrorCode, message: string, options: DelegationErrorOptions = {}) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'DelegationError'
     this.code = code
     this.retryable = code === 'ERR_RATE_LIMITED' || code === 'ERR_DELEGATION_UNAVAILABLE'

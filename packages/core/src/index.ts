@@ -7,10 +7,23 @@ export type {
   RecordBase,
   ToolRecord,
 } from './audit.ts'
+export { pinoAudit } from './audit.ts'
 export type { BlockStore, BlockTarget, Standing } from './blocks.ts'
 export type { Clock } from './clock.ts'
+export type { DelegateOptions } from './dispatcher.ts'
 export type { DelegationErrorCode, DelegationErrorOptions } from './errors.ts'
 export { DelegationError, isDelegationError } from './errors.ts'
+export { fileAudit } from './file-audit.ts'
+export type {
+  ClaimRule,
+  FunctionRule,
+  PrincipalMapping,
+  PrincipalMappingOptions,
+  PrincipalRule,
+  TableRule,
+  TemplateRule,
+} from './identity.ts'
+export { principalMapping } from './identity.ts'
 export type {
   BearerCredential,
   CertificateCredential,
@@ -20,6 +33,7 @@ export type {
   SessionCredential,
   SshCertificateCredential,
 } from './kinds.ts'
+export type { Credential } from './lease.ts'
 export type { Logger } from './log.ts'
 export type {
   AnyModule,
@@ -33,7 +47,11 @@ export type {
   ValueOf,
 } from './module.ts'
 export { firstMapped } from './module.ts'
+export type { CacheOptions, RegistryOptions } from './options.ts'
+export type { ModuleStats } from './overview.ts'
 export type { BackendDecides, Decision, DelegationAttempt, Policy } from './policy.ts'
+export type { Delegate } from './registry.ts'
+export { DelegationRegistry } from './registry.ts'
 export type { Secret } from './secret.ts'
 export { secret } from './secret.ts'
 export type { SecretReader, SecretSource } from './secret-source.ts'

@@ -42,6 +42,7 @@ export function decide(question: () => Decision, onError: (error: unknown) => vo
   }
   if (decision?.allowed === true) return ALLOWED
   if (decision?.allowed === false) return decision
+  if ((decision as unknown) instanceof Promise) (decision as unknown as Promise<unknown>).catch(() => {})
   onError(new TypeError('a policy must synchronously return { allowed: true } or { allowed: false, reason }'))
   return { allowed: false, reason: 'the policy failed' }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { canonicalJson } from './canonical-json.ts'
+import { canonicalJson, isPlainObject } from './canonical-json.ts'
 import { DelegationError } from './errors.ts'
-import type { Secret } from './secret.ts'
+import { type Secret, secret } from './secret.ts'
 import { isCleanText, printable } from './text.ts'
 
 /** Who somebody is: the pair, never the subject alone. */
@@ -115,6 +115,12 @@ function milliseconds(value: unknown, field: string): number {
   return time
 }
 
+function tokenText(token: Secret<unknown>): string {
+  const text = typeof token?.reveal === 'function' ? token.reveal() : undefined
+  if (typeof text !== 'string' || text === '') throw invalid('token', 'a secret that holds text')
+  return text
+}
+
 function frozenJson(value: unknown, field: string): Readonly<Record<string, unknown>> {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) throw invalid(field, 'an object')
   try {
@@ -126,6 +132,7 @@ function frozenJson(value: unknown, field: string): Readonly<Record<string, unkn
 
 function freezeDeep(value: unknown): unknown {
   if (value === null || typeof value !== 'object' || Object.isFrozen(value)) return value
+  if (!Array.isArray(value) && !isPlainObject(value)) throw new TypeError('a Map, a Set or a Date stays mutable')
   Object.freeze(value)
   for (const member of Object.values(value)) freezeDeep(member)
   return value
@@ -145,8 +152,8 @@ export function createSession(verified: VerifiedClaims): Session {
   const issuer = identityText(verified.issuer, 'issuer')
   const subject = identityText(verified.subject, 'subject')
   const clientId = verified.clientId === undefined ? undefined : identityText(verified.clientId, 'clientId')
-  if (verified.kind !== 'user' && verified.kind !== 'machine') throw invalid('kind', "'user' or 'machine'")
   const { kind } = verified
+  if (kind !== 'user' && kind !== 'machine') throw invalid('kind', "'user' or 'machine'")
   const groups = names(verified.groups, 'groups')
   const roles = names(verified.roles, 'roles')
   const scopes = names(verified.scopes, 'scopes')
@@ -155,10 +162,9 @@ export function createSession(verified: VerifiedClaims): Session {
   const more = frozenJson(verified.more ?? {}, 'more')
   const issuedAt = milliseconds(verified.issuedAt, 'issuedAt')
   const expiresAt = milliseconds(verified.expiresAt, 'expiresAt')
-  const { token } = verified
-  if (token !== undefined && typeof token?.reveal !== 'function') throw invalid('token', 'a secret')
+  const token = verified.token === undefined ? undefined : tokenText(verified.token)
   const displayName = typeof verified.displayName === 'string' ? printable(verified.displayName, 255) : subject
-  const id = token === undefined ? randomBytes(32).toString('base64url') : digest(token.reveal())
+  const id = token === undefined ? randomBytes(32).toString('base64url') : digest(token)
 
   const copy = (): Session =>
     Object.freeze({
@@ -176,7 +182,7 @@ export function createSession(verified: VerifiedClaims): Session {
       more,
       issuedAt: new Date(issuedAt),
       expiresAt: new Date(expiresAt),
-      token,
+      token: token === undefined ? undefined : secret(token),
     })
   const handedOut = copy()
   const kept = copy()

@@ -3,13 +3,13 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/u
 const UNPRINTABLES = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu
 const PLAIN = /^[\x20-\x7e]*$/
 
-const escape = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
+const escaped = (character: string): string => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`
 
 /** Escapes every character that could hide or reorder text, and cuts what is longer than `max` characters. */
 export function printable(text: string, max: number): string {
   if (text.length <= max && PLAIN.test(text)) return text
   const cut = text.length > max ? `${text.slice(0, max)}…` : text
-  return cut.replace(UNPRINTABLES, escape)
+  return cut.replace(UNPRINTABLES, escaped)
 }
 
 /** Whether `text` is well-formed Unicode of 1 to `maxBytes` UTF-8 bytes without control or format characters. */

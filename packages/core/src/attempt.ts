@@ -1,0 +1,87 @@
+import type { Span } from '@opentelemetry/api'
+import type { DelegationRecord } from './audit.ts'
+import type { DelegationError, DelegationErrorCode } from './errors.ts'
+import type { Registered } from './member.ts'
+import type { Recorder } from './recorder.ts'
+import type { SessionSnapshot } from './session.ts'
+import { endSpan, type Measured, startSpan } from './telemetry.ts'
+import { printable } from './text.ts'
+
+/** The codes that are a refusal; the others are a failure. */
+const FAILURES: ReadonlySet<DelegationErrorCode> = new Set([
+  'ERR_DELEGATION_UNAVAILABLE',
+  'ERR_DELEGATION_PROTOCOL',
+  'ERR_AUDIT_FAILED',
+])
+const MAX_NAME = 128
+
+/** One attempt to obtain a credential, as far as it has come: what audit and telemetry say of it. */
+export class Attempt {
+  readonly event: DelegationRecord['event']
+  readonly span: Span
+  readonly module: string
+  readonly tool: string | undefined
+  readonly #startedAt = performance.now()
+  snapshot: SessionSnapshot | undefined
+  registered: Registered | undefined
+  type: string | undefined
+  target: string | undefined
+  principal: string | undefined
+  cache: Measured['cache'] = 'none'
+
+  constructor(event: DelegationRecord['event'], module: string, tool: string | undefined) {
+    this.event = event
+    this.span = startSpan(event === 'refresh' ? 'refresh' : 'delegate')
+    this.module = printable(String(module), MAX_NAME)
+    this.tool = tool === undefined ? undefined : printable(String(tool), MAX_NAME)
+  }
+
+  /**
+   * Records that a credential was obtained, before it is handed out. Returns a promise only where the sink does.
+   * @throws DelegationError `ERR_AUDIT_FAILED`.
+   */
+  succeed(recorder: Recorder, outcome: 'issued' | 'reused'): void | Promise<void> {
+    const durationMs = performance.now() - this.#startedAt
+    const accepted = recorder.acceptClean(this.#record(recorder, outcome, undefined, durationMs))
+    if (accepted === undefined) return this.#end(outcome, undefined, durationMs)
+    return accepted.then(() => this.#end(outcome, undefined, durationMs))
+  }
+
+  /** Records an abort by the caller, where `error` is undefined, or a refusal; it stands whatever the sink says. */
+  async fail(recorder: Recorder, error: DelegationError | undefined): Promise<void> {
+    const durationMs = performance.now() - this.#startedAt
+    const outcome = error === undefined ? 'aborted' : FAILURES.has(error.code) ? 'failed' : 'refused'
+    if (outcome === 'refused' && this.registered !== undefined) this.registered.counters.refusals++
+    this.#end(outcome, error?.code, durationMs)
+    await recorder.note(this.#record(recorder, outcome, error?.code, durationMs))
+  }
+
+  /** Ends telemetry for an attempt whose record was not accepted. */
+  lose(error: DelegationError): void {
+    this.#end('failed', error.code, performance.now() - this.#startedAt)
+  }
+
+  #record(
+    recorder: Recorder,
+    outcome: DelegationRecord['outcome'],
+    code: DelegationErrorCode | undefined,
+    durationMs: number,
+  ): DelegationRecord {
+    return {
+      event: this.event,
+      outcome,
+      ...recorder.base(this.snapshot?.session, this.span, durationMs, code),
+      tool: this.tool,
+      module: this.module,
+      type: this.type,
+      target: this.target,
+      principal: this.principal,
+    }
+  }
+
+  #end(outcome: Measured['outcome'], code: DelegationErrorCode | undefined, durationMs: number): void {
+    // A name that is not registered may be anything: it is not a label.
+    const module = this.registered?.name ?? 'unknown'
+    endSpan(this.span, { module, type: this.type, outcome, cache: this.cache, code }, durationMs)
+  }
+}

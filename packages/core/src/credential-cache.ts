@@ -1,0 +1,328 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from './clock.ts'
+import { DelegationError } from './errors.ts'
+import { Lease } from './lease.ts'
+import type { Logger } from './log.ts'
+import type { IssuedCredential, ReleaseReason } from './module.ts'
+import type { Cover, SessionSnapshot } from './session.ts'
+
+/** What a module's credentials are counted in. */
+export interface Counters {
+  entries: number
+  leases: number
+  hits: number
+  misses: number
+  refusals: number
+}
+
+/** An issued credential, from its issue to its release. */
+export interface Entry {
+  /** Undefined where the credential is not for reuse. */
+  readonly key: string | undefined
+  readonly identity: string
+  readonly type: string
+  /** Whom the backend sees. */
+  readonly principal: string
+  readonly issued: IssuedCredential<unknown>
+  readonly counters: Counters
+  readonly expiresAt: number
+  /** From when a call refreshes it; moved on by each attempt. */
+  refreshAt: number
+  /** The sessions that it served; without one of them it is dropped. */
+  readonly covers: Set<Cover>
+  coveredUntil: number
+  /** Open leases by the instant at which they expire. */
+  readonly leases: Map<number, number>
+  openLeases: number
+  lastUse: number
+  dropped: ReleaseReason | undefined
+  released: boolean
+}
+
+/** What {@link CredentialCache.add} needs to know. */
+export interface NewEntry extends Pick<Entry, 'key' | 'type' | 'principal' | 'issued' | 'counters' | 'expiresAt'> {
+  readonly snapshot: SessionSnapshot
+  readonly refreshAt: number
+}
+
+/** Limits of the cache; times in milliseconds. */
+export interface CacheLimits {
+  readonly max: number
+  readonly maxPerUser: number
+  /** How long an entry outlives the last session that it served. */
+  readonly coverGrace: number
+  /** How long a forgotten lease may delay a release beyond its own end. */
+  readonly leaseGrace: number
+  readonly releaseDeadline: number
+  /** An invalidation is heeded once per key in this time. */
+  readonly invalidateInterval: number
+  readonly maxSweep: number
+}
+
+interface User {
+  readonly entries: Set<Entry>
+  cached: number
+}
+
+/** Issued credentials, the leases on them, and their release: exactly once, after the last lease. */
+export class CredentialCache {
+  readonly #limits: CacheLimits
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #cached: LRUCache<string, Entry>
+  /** Everything that is not released yet, by identity. */
+  readonly #users = new Map<string, User>()
+  /** Dropped, and waiting for leases to end. */
+  readonly #lingering = new Set<Entry>()
+  readonly #invalidated: LRUCache<string, number>
+  readonly #releases = new Set<Promise<void>>()
+  #cursor: Iterator<Entry | undefined> | undefined
+  #uses = 0
+
+  constructor(limits: CacheLimits, clock: Clock, log: Logger) {
+    this.#limits = limits
+    this.#clock = clock
+    this.#log = log
+    this.#invalidated = new LRUCache({ max: limits.max })
+    this.#cached = new LRUCache({
+      max: limits.max,
+      dispose: (entry, _key, reason) => {
+        if (reason === 'evict') this.#dropped(entry, 'evicted')
+      },
+    })
+  }
+
+  /** How many credentials are cached. */
+  get size(): number {
+    return this.#cached.size
+  }
+
+  /** The valid entry of `key`. */
+  get(key: string, now: number): Entry | undefined {
+    const entry = this.#cached.get(key)
+    if (entry === undefined) return undefined
+    if (this.#isStale(entry, now)) {
+      this.drop(entry, 'expired')
+      return undefined
+    }
+    entry.lastUse = ++this.#uses
+    return entry
+  }
+
+  /** Takes over an issued credential; an older one of the same key is replaced. */
+  add(entry: NewEntry): Entry {
+    const { snapshot, ...rest } = entry
+    const { cover } = snapshot
+    const added: Entry = {
+      ...rest,
+      identity: snapshot.identity,
+      covers: new Set([cover]),
+      coveredUntil: cover.expiresAt,
+      leases: new Map(),
+      openLeases: 0,
+      lastUse: ++this.#uses,
+      dropped: entry.key === undefined ? 'disposed' : undefined,
+      released: false,
+    }
+    const user = this.#users.get(snapshot.identity) ?? { entries: new Set(), cached: 0 }
+    this.#users.set(snapshot.identity, user)
+    user.entries.add(added)
+    if (entry.key === undefined) {
+      this.#lingering.add(added)
+      return added
+    }
+    const older = this.#cached.peek(entry.key)
+    if (older !== undefined) this.drop(older, 'replaced')
+    user.cached++
+    added.counters.entries++
+    this.#cached.set(entry.key, added)
+    if (user.cached > this.#limits.maxPerUser) this.#evictOf(user, added)
+    return added
+  }
+
+  /** A lease on `entry` for the session that asked. The caller has made sure that both are valid. */
+  lease(entry: Entry, { cover }: SessionSnapshot): Lease {
+    if (!entry.covers.has(cover)) {
+      entry.covers.add(cover)
+      if (cover.expiresAt > entry.coveredUntil) entry.coveredUntil = cover.expiresAt
+      if (entry.covers.size % 64 === 0) this.#forgetCovers(entry)
+    }
+    const expiresAt = Math.min(entry.expiresAt, cover.expiresAt)
+    entry.leases.set(expiresAt, (entry.leases.get(expiresAt) ?? 0) + 1)
+    entry.openLeases++
+    entry.counters.leases++
+    return new Lease(this, entry, cover, expiresAt)
+  }
+
+  /** Ends a lease; resolves when the release that this may cause is done. */
+  async endLease(entry: Entry, expiresAt: number): Promise<void> {
+    const open = entry.leases.get(expiresAt)
+    if (open === undefined) return
+    if (open === 1) entry.leases.delete(expiresAt)
+    else entry.leases.set(expiresAt, open - 1)
+    entry.openLeases--
+    entry.counters.leases--
+    if (entry.dropped !== undefined && entry.openLeases === 0) await this.#release(entry, entry.dropped)
+  }
+
+  /** Takes `entry` out of the cache; it is released when its last lease has ended. */
+  drop(entry: Entry, reason: ReleaseReason): void {
+    if (entry.key === undefined || entry.dropped !== undefined) return
+    if (this.#cached.peek(entry.key) === entry) this.#cached.delete(entry.key)
+    this.#dropped(entry, reason)
+  }
+
+  /** The backend refused this credential: drops it, once per key and interval. */
+  invalidate(entry: Entry): void {
+    if (entry.key === undefined || entry.dropped !== undefined) return
+    const now = this.#clock.now()
+    const last = this.#invalidated.get(entry.key)
+    if (last !== undefined && Math.abs(now - last) < this.#limits.invalidateInterval) return
+    this.#invalidated.set(entry.key, now)
+    this.drop(entry, 'invalidated')
+  }
+
+  /** Releases everything of an identity at once, without waiting for leases. */
+  revoke(identity: string): number {
+    const entries = [...(this.#users.get(identity)?.entries ?? [])]
+    for (const entry of entries) this.#revoke(entry)
+    return entries.length
+  }
+
+  /** Ends the sessions that match; what no other live session covers is released at once. */
+  endSessions(matches: (cover: Cover) => boolean): number {
+    const now = this.#clock.now()
+    let credentials = 0
+    for (const { entries } of [...this.#users.values()])
+      for (const entry of [...entries]) {
+        let ended = false
+        let coveredUntil = Number.NEGATIVE_INFINITY
+        for (const cover of entry.covers) {
+          if (matches(cover)) {
+            cover.ended = true
+            entry.covers.delete(cover)
+            ended = true
+          } else coveredUntil = Math.max(coveredUntil, cover.expiresAt)
+        }
+        if (!ended) continue
+        entry.coveredUntil = coveredUntil
+        if (coveredUntil > now) continue
+        this.#revoke(entry)
+        credentials++
+      }
+    return credentials
+  }
+
+  /** Drops what has expired and releases what forgotten leases still hold; a bounded amount per call. */
+  sweep(): void {
+    const now = this.#clock.now()
+    this.#cursor ??= this.#cached.rvalues()
+    for (let count = 0; count < this.#limits.maxSweep; count++) {
+      const { done, value } = this.#cursor.next()
+      if (done === true) {
+        this.#cursor = undefined
+        break
+      }
+      if (value !== undefined && this.#isStale(value, now)) this.drop(value, 'expired')
+    }
+    let count = Math.min(this.#lingering.size, this.#limits.maxSweep)
+    for (const entry of this.#lingering) {
+      if (count-- === 0) break
+      // Moved behind the others, so that the next sweep goes on after it.
+      this.#lingering.delete(entry)
+      this.#lingering.add(entry)
+      this.#forgetLeases(entry, now)
+    }
+  }
+
+  /** Releases everything, and resolves when that is done. */
+  async dispose(): Promise<void> {
+    for (const { entries } of [...this.#users.values()])
+      for (const entry of [...entries]) {
+        this.drop(entry, 'disposed')
+        void this.#release(entry, entry.dropped ?? 'disposed')
+      }
+    await Promise.all(this.#releases)
+  }
+
+  /** Gives back what was issued but can't be used: its caller has gone, or it came too late. */
+  discard(issued: IssuedCredential<unknown>): void {
+    void this.#giveBack(issued, 'aborted')
+  }
+
+  #isStale(entry: Entry, now: number): boolean {
+    return now >= entry.expiresAt || now >= entry.coveredUntil + this.#limits.coverGrace
+  }
+
+  #evictOf(user: User, added: Entry): void {
+    let oldest: Entry | undefined
+    for (const entry of user.entries)
+      if (entry.dropped === undefined && entry !== added && (oldest === undefined || entry.lastUse < oldest.lastUse))
+        oldest = entry
+    if (oldest !== undefined) this.drop(oldest, 'evicted')
+  }
+
+  #dropped(entry: Entry, reason: ReleaseReason): void {
+    entry.dropped = reason
+    entry.counters.entries--
+    const user = this.#users.get(entry.identity)
+    if (user !== undefined) user.cached--
+    if (entry.openLeases === 0) void this.#release(entry, reason)
+    else this.#lingering.add(entry)
+  }
+
+  #revoke(entry: Entry): void {
+    this.drop(entry, 'revoked')
+    entry.dropped = 'revoked'
+    void this.#release(entry, 'revoked')
+  }
+
+  #forgetCovers(entry: Entry): void {
+    const now = this.#clock.now()
+    for (const cover of entry.covers) if (cover.expiresAt <= now) entry.covers.delete(cover)
+  }
+
+  #forgetLeases(entry: Entry, now: number): void {
+    for (const [expiresAt, open] of entry.leases)
+      if (now >= expiresAt + this.#limits.leaseGrace) {
+        entry.leases.delete(expiresAt)
+        entry.openLeases -= open
+        entry.counters.leases -= open
+      }
+    if (entry.openLeases === 0) void this.#release(entry, entry.dropped ?? 'expired')
+  }
+
+  #release(entry: Entry, reason: ReleaseReason): Promise<void> {
+    if (entry.released) return Promise.resolve()
+    entry.released = true
+    entry.counters.leases -= entry.openLeases
+    entry.openLeases = 0
+    entry.leases.clear()
+    this.#lingering.delete(entry)
+    const user = this.#users.get(entry.identity)
+    if (user?.entries.delete(entry) === true && user.entries.size === 0) this.#users.delete(entry.identity)
+    return this.#giveBack(entry.issued, reason)
+  }
+
+  #giveBack(issued: IssuedCredential<unknown>, reason: ReleaseReason): Promise<void> {
+    if (issued.release === undefined) return Promise.resolve()
+    const controller = new AbortController()
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        const late = new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the release took too long')
+        controller.abort(late)
+        reject(late)
+      }, this.#limits.releaseDeadline).unref()
+    })
+    const released = (async () => issued.release?.(reason, { signal: controller.signal }))()
+    const done = Promise.race([released, deadline])
+      .catch((error: unknown) => this.#log.error({ err: error, reason }, 'a credential could not be released'))
+      .finally(() => {
+        clearTimeout(timer)
+        this.#releases.delete(done)
+      })
+    this.#releases.add(done)
+    return done
+  }
+}

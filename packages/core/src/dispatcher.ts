@@ -1,0 +1,301 @@
+import { Attempt } from './attempt.ts'
+import { CredentialCache, type Entry } from './credential-cache.ts'
+import { DelegationError, isDelegationError } from './errors.ts'
+import { issue, toDelegationError } from './issue.ts'
+import type { Lease } from './lease.ts'
+import type { Registered } from './member.ts'
+import type { IssuedCredential } from './module.ts'
+import { NegativeCache } from './negative-cache.ts'
+import type { CheckedOptions } from './options.ts'
+import { type Order, prepare } from './order.ts'
+import type { Recorder } from './recorder.ts'
+import { type Cover, type SessionSnapshot, snapshotOf } from './session.ts'
+import { SingleFlight } from './single-flight.ts'
+import { admit, blocked, ended } from './standing.ts'
+import { withSpan } from './telemetry.ts'
+
+/** Options of one call of `delegate`. */
+export interface DelegateOptions {
+  /** Aborts this call; an issue that others wait for goes on. */
+  readonly signal?: AbortSignal | undefined
+  /** The tool on whose behalf the credential is asked for, for policy and audit. */
+  readonly tool?: string | undefined
+}
+
+const SWEEP_INTERVAL = 1_000
+const REFRESH_RETRY = 10_000
+const CACHE_LIMITS = { coverGrace: 60_000, leaseGrace: 60_000, invalidateInterval: 10_000, maxSweep: 2_000 }
+
+/** Takes an attempt from the session to the lease: members, cache, issue, refresh. */
+export class Dispatcher {
+  readonly #options: CheckedOptions
+  readonly #registered: ReadonlyMap<string, Registered>
+  readonly #recorder: Recorder
+  readonly #cache: CredentialCache
+  readonly #flights = new SingleFlight<SessionSnapshot, Entry>()
+  readonly #refusals: NegativeCache
+  readonly #sweeper: NodeJS.Timeout
+  #unique = 0
+  #closed = false
+
+  constructor(options: CheckedOptions, registered: ReadonlyMap<string, Registered>, recorder: Recorder) {
+    const { clock, log, deadline, max, maxPerUser } = options
+    this.#options = options
+    this.#registered = registered
+    this.#recorder = recorder
+    this.#cache = new CredentialCache({ ...CACHE_LIMITS, max, maxPerUser, releaseDeadline: deadline }, clock, log)
+    this.#refusals = new NegativeCache(max, clock)
+    this.#sweeper = setInterval(() => this.#cache.sweep(), SWEEP_INTERVAL).unref()
+  }
+
+  /** Cancels and releases everything of an identity, and forgets what it was refused. */
+  revoke(identity: string): number {
+    this.#refusals.clear(identity)
+    this.#flights.cancel((owner) => owner.identity === identity, blocked())
+    return this.#cache.revoke(identity)
+  }
+
+  /** Forgets what an identity was refused. */
+  forgetRefusals(identity: string): void {
+    this.#refusals.clear(identity)
+  }
+
+  /** Cancels what the sessions that match wait for, and releases what no other live session covers. */
+  endSessions(matches: (cover: Cover) => boolean): number {
+    this.#flights.cancel(({ cover }) => matches(cover), ended())
+    return this.#cache.endSessions(matches)
+  }
+
+  async dispose(): Promise<void> {
+    const { log, deadline } = this.#options
+    this.#closed = true
+    clearInterval(this.#sweeper)
+    this.#flights.cancel(() => true, closed())
+    const members = [...this.#registered.values()].flatMap((registered) => registered.members)
+    await this.#cache.dispose()
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, deadline)
+    })
+    // What modules still issue is released when it arrives.
+    await Promise.race([Promise.all(members.flatMap(({ running }) => [...running.values()])), late])
+    clearTimeout(timer)
+    await this.#cache.dispose()
+    await Promise.all(
+      [...new Set(members.map(({ module }) => module))].map(async (module) => {
+        try {
+          await module.dispose?.()
+        } catch (error) {
+          log.error({ err: error, type: module.type }, 'a module could not be disposed')
+        }
+      }),
+    )
+  }
+
+  async delegate(name: string, session: unknown, request: unknown, call: DelegateOptions = {}): Promise<Lease> {
+    const { signal } = call
+    const attempt = new Attempt('delegation', name, call.tool)
+    let lease: Lease
+    try {
+      const found = this.#obtain(attempt, name, session, request, signal)
+      lease = found instanceof Promise ? await found : found
+    } catch (error) {
+      const aborted = signal?.aborted === true && error === signal.reason
+      const refusal = aborted ? undefined : toDelegationError(error)
+      await attempt.fail(this.#recorder, refusal)
+      throw refusal ?? error
+    }
+    try {
+      const accepted = attempt.succeed(this.#recorder, attempt.cache === 'miss' ? 'issued' : 'reused')
+      if (accepted === undefined) return lease
+      await accepted
+      signal?.throwIfAborted()
+      this.#confirm(lease, attempt.snapshot)
+      return lease
+    } catch (error) {
+      if (isDelegationError(error) && error.code === 'ERR_AUDIT_FAILED') {
+        attempt.lose(error)
+        // What was issued without a record of it is not kept.
+        if (attempt.cache === 'miss') lease.discard()
+      }
+      await lease[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  #obtain(
+    attempt: Attempt,
+    name: string,
+    session: unknown,
+    request: unknown,
+    signal: AbortSignal | undefined,
+  ): Lease | Promise<Lease> {
+    attempt.snapshot = snapshotOf(session)
+    attempt.registered = this.#registered.get(name)
+    signal?.throwIfAborted()
+    const snapshot = this.#admit(attempt.snapshot)
+    if (attempt.registered === undefined)
+      throw new DelegationError('ERR_DELEGATION_UNKNOWN_MODULE', 'no module is registered under this name')
+    return this.#walk(attempt, attempt.registered, 0, snapshot, request, signal)
+  }
+
+  /** Asks the members from `index` on, and moves on only where one has no identity for the caller. */
+  #walk(
+    attempt: Attempt,
+    registered: Registered,
+    index: number,
+    snapshot: SessionSnapshot,
+    request: unknown,
+    signal: AbortSignal | undefined,
+  ): Lease | Promise<Lease> {
+    const { members, counters } = registered
+    for (const [place, member] of members.entries()) {
+      if (place < index) continue
+      const order = prepare(this.#options, attempt, member, snapshot, request)
+      if (order === undefined) continue
+      const { key } = order
+      if (key !== undefined) {
+        const now = this.#options.clock.now()
+        const entry = this.#cache.get(key, now)
+        if (entry !== undefined) {
+          counters.hits++
+          attempt.cache = 'hit'
+          attempt.principal = entry.principal
+          if (now >= entry.refreshAt) this.#refresh(attempt, registered, order, entry, now)
+          return this.#cache.lease(entry, snapshot)
+        }
+        const refusal = this.#refusals.get(key)
+        if (refusal !== undefined) {
+          attempt.cache = 'negative'
+          if (refusal.code === 'ERR_DELEGATION_NO_IDENTITY') continue
+          throw refusal
+        }
+      }
+      counters.misses++
+      return this.#miss(attempt, registered, place, order, request, signal)
+    }
+    throw new DelegationError('ERR_DELEGATION_NO_IDENTITY', 'no account is mapped to this user')
+  }
+
+  async #miss(
+    attempt: Attempt,
+    registered: Registered,
+    place: number,
+    order: Order,
+    request: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<Lease> {
+    const { snapshot } = order
+    let lease: Lease
+    try {
+      attempt.cache = 'joined'
+      const entry = await this.#flights.run(this.#flightKey(order), snapshot, signal, (controller) => {
+        attempt.cache = 'miss'
+        return this.#issue(attempt, registered, order, controller)
+      })
+      attempt.principal = entry.principal
+      lease = this.#cache.lease(entry, snapshot)
+    } catch (error) {
+      if (!isDelegationError(error) || error.code !== 'ERR_DELEGATION_NO_IDENTITY') throw error
+      attempt.principal = undefined
+      signal?.throwIfAborted()
+      this.#admit(snapshot)
+      return this.#walk(attempt, registered, place + 1, snapshot, request, signal)
+    }
+    try {
+      this.#confirm(lease, snapshot)
+      return lease
+    } catch (error) {
+      await lease[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Refreshes an entry that nears its end. The call that starts it does not wait. */
+  #refresh(caller: Attempt, registered: Registered, order: Order, entry: Entry, now: number): void {
+    entry.refreshAt = now + REFRESH_RETRY
+    const key = this.#flightKey(order)
+    if (this.#flights.has(key)) return
+    const attempt = new Attempt('refresh', registered.name, caller.tool)
+    attempt.cache = 'miss'
+    attempt.registered = registered
+    attempt.snapshot = order.snapshot
+    attempt.type = caller.type
+    attempt.target = caller.target
+    attempt.principal = order.principal
+    const refreshed = this.#flights.run(key, order.snapshot, undefined, (controller) =>
+      this.#issue(attempt, registered, order, controller),
+    )
+    refreshed.then(
+      async (fresh) => {
+        attempt.principal = fresh.principal
+        try {
+          await attempt.succeed(this.#recorder, 'issued')
+        } catch (error) {
+          attempt.lose(toDelegationError(error))
+          this.#cache.drop(fresh, 'aborted')
+        }
+      },
+      async (error: unknown) => {
+        this.#options.log.warn({ err: error, module: registered.name }, 'a credential could not be refreshed')
+        await attempt.fail(this.#recorder, toDelegationError(error))
+      },
+    )
+  }
+
+  async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Entry> {
+    const { member, snapshot, principal, key } = order
+    const { clock, log } = this.#options
+    const accept = (issued: IssuedCredential<unknown>): Entry => {
+      const now = clock.now()
+      const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
+      return this.#cache.add({
+        key,
+        type: member.module.type,
+        principal: issued.principal ?? principal,
+        issued,
+        counters: registered.counters,
+        expiresAt,
+        // Jitter, so that what was issued together is not refreshed together.
+        refreshAt: now + (expiresAt - now) * (0.75 + Math.random() * 0.1),
+        snapshot,
+      })
+    }
+    try {
+      return await issue(
+        { member, snapshot, principal, key: this.#flightKey(order), request: JSON.parse(order.request) },
+        controller,
+        {
+          clock,
+          log,
+          accept,
+          discard: (issued) => this.#cache.discard(issued),
+          run: (work) => withSpan(attempt.span, work),
+        },
+      )
+    } catch (error) {
+      if (key !== undefined && !controller.signal.aborted && isDelegationError(error))
+        this.#refusals.add(key, snapshot.identity, error)
+      throw error
+    }
+  }
+
+  #flightKey(order: Order): string {
+    return order.key ?? `never ${++this.#unique}`
+  }
+
+  #admit(snapshot: SessionSnapshot | undefined): SessionSnapshot {
+    if (this.#closed) throw closed()
+    return admit(this.#options, snapshot)
+  }
+
+  /** @throws DelegationError where, meanwhile, the session or the credential has come to its end. */
+  #confirm(lease: Lease, snapshot: SessionSnapshot | undefined): void {
+    this.#admit(snapshot)
+    lease.confirm(this.#options.clock.now())
+  }
+}
+
+function closed(): DelegationError {
+  return new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the registry is closed')
+}

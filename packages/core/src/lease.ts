@@ -1,0 +1,82 @@
+import type { CredentialCache, Entry } from './credential-cache.ts'
+import { DelegationError } from './errors.ts'
+import type { Cover } from './session.ts'
+
+/** A lease on a cached credential. Dispose it when the backend has answered. */
+export interface Credential<Value> extends AsyncDisposable {
+  /**
+   * The credential itself.
+   * @throws DelegationError once it has been released: `ERR_SESSION_BLOCKED` after a block, `ERR_SESSION_INVALID` after
+   * the session was ended, else `ERR_DELEGATION_UNAVAILABLE`.
+   */
+  readonly value: Value
+  /** When the backend, the cache or the session that asked ends it, whichever is first. */
+  readonly expiresAt: Date
+  /** Whom the backend sees. */
+  readonly principal: string
+  /** The `type` of the module that served. */
+  readonly type: string
+  /**
+   * The backend refused this credential: the next call is issued a new one. At most once per key in ten seconds, so
+   * that a backend that refuses everything is not asked for more and more credentials.
+   */
+  invalidate(): void
+}
+
+/** See {@link Credential}. */
+export class Lease implements Credential<unknown> {
+  readonly #cache: CredentialCache
+  readonly #entry: Entry
+  readonly #cover: Cover
+  readonly #expiresAt: number
+  #ended = false
+
+  constructor(cache: CredentialCache, entry: Entry, cover: Cover, expiresAt: number) {
+    this.#cache = cache
+    this.#entry = entry
+    this.#cover = cover
+    this.#expiresAt = expiresAt
+  }
+
+  get value(): unknown {
+    if (this.#cover.ended) throw new DelegationError('ERR_SESSION_INVALID', 'the session was ended')
+    if (!this.#entry.released) return this.#entry.issued.value
+    throw this.#entry.dropped === 'revoked'
+      ? new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked')
+      : new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential was released')
+  }
+
+  /** @throws DelegationError where the credential was released or has expired. */
+  confirm(now: number): void {
+    void this.value
+    if (now >= this.#expiresAt)
+      throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential has expired meanwhile')
+  }
+
+  /** Takes the credential out of the cache. */
+  discard(): void {
+    this.#cache.drop(this.#entry, 'aborted')
+  }
+
+  get expiresAt(): Date {
+    return new Date(this.#expiresAt)
+  }
+
+  get principal(): string {
+    return this.#entry.principal
+  }
+
+  get type(): string {
+    return this.#entry.type
+  }
+
+  invalidate(): void {
+    this.#cache.invalidate(this.#entry)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return
+    this.#ended = true
+    await this.#cache.endLease(this.#entry, this.#expiresAt)
+  }
+}

@@ -1,0 +1,90 @@
+import type { Span } from '@opentelemetry/api'
+import { type AuditRecord, type AuditSink, cleanRecord, type RecordBase } from './audit.ts'
+import type { Clock } from './clock.ts'
+import { DelegationError, type DelegationErrorCode } from './errors.ts'
+import type { Logger } from './log.ts'
+import type { Session } from './session.ts'
+import { traceIdOf } from './telemetry.ts'
+
+const NOBODY: readonly string[] = Object.freeze([])
+
+/** Writes audit records: one place for what every record says and for what happens when the sink fails. */
+export class Recorder {
+  readonly #sink: AuditSink
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #deadline: number
+
+  constructor(sink: AuditSink, clock: Clock, log: Logger, deadline: number) {
+    this.#sink = sink
+    this.#clock = clock
+    this.#log = log
+    this.#deadline = deadline
+  }
+
+  /** What every record says. */
+  base(
+    who: Partial<Session> | undefined,
+    span: Span | undefined,
+    durationMs: number,
+    code: DelegationErrorCode | undefined,
+  ): RecordBase {
+    return {
+      at: new Date(this.#clock.now()),
+      sessionId: who?.id,
+      issuer: who?.issuer,
+      subject: who?.subject,
+      clientId: who?.clientId,
+      act: who?.act ?? NOBODY,
+      durationMs,
+      code,
+      traceId: span === undefined ? undefined : traceIdOf(span),
+    }
+  }
+
+  /**
+   * Cleans the record and hands it to the sink. Returns a promise only where the sink does.
+   * @throws DelegationError `ERR_AUDIT_FAILED` where the sink fails or does not answer in time.
+   */
+  accept(record: AuditRecord): void | Promise<void> {
+    return this.acceptClean(cleanRecord(record))
+  }
+
+  /** As {@link accept}, for a record whose strings are known to be bounded and printable. */
+  acceptClean(record: AuditRecord): void | Promise<void> {
+    let accepted: void | Promise<void>
+    try {
+      accepted = this.#sink(Object.freeze(record))
+    } catch (cause) {
+      throw this.#failed(cause)
+    }
+    return accepted instanceof Object ? this.#wait(accepted) : undefined
+  }
+
+  /** Records what stands whatever the sink says: a refusal, a block. A sink that fails is logged. */
+  async note(record: AuditRecord): Promise<void> {
+    try {
+      await this.accept(record)
+    } catch (error) {
+      this.#log.error({ err: error, event: record.event, code: record.code }, 'an audit record was lost')
+    }
+  }
+
+  async #wait(accepted: Promise<void>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error('the audit sink did not answer in time')), this.#deadline)
+    })
+    try {
+      await Promise.race([accepted, deadline])
+    } catch (cause) {
+      throw this.#failed(cause)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #failed(cause: unknown): DelegationError {
+    return new DelegationError('ERR_AUDIT_FAILED', 'the attempt could not be recorded', { cause })
+  }
+}

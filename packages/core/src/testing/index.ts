@@ -1,0 +1,8 @@
+export type { ConformanceCase, ConformanceCheck, ConformanceFault, ConformanceFixture } from './conformance/fixture.ts'
+export type { FakeClock } from './fake-clock.ts'
+export { fakeClock } from './fake-clock.ts'
+export type { FakeModuleOptions } from './fake-module.ts'
+export { fakeModule } from './fake-module.ts'
+export { memoryAudit } from './memory-audit.ts'
+export { moduleConformance } from './module-conformance.ts'
+export { testSession } from './test-session.ts'
