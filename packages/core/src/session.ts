@@ -62,7 +62,7 @@ export interface SessionSnapshot {
   readonly session: Session
   /** Issuer and subject, unambiguous. */
   readonly identity: string
-  /** Identity, client and rights, unambiguous. */
+  /** Digest of identity, client and rights. */
   readonly key: string
   readonly cover: Cover
 }
@@ -159,7 +159,7 @@ export function createSession(verified: VerifiedClaims): Session {
   const scopes = names(verified.scopes, 'scopes')
   const act = Object.freeze(names(verified.act, 'act'))
   const claims = frozenJson(verified.claims, 'claims')
-  const more = frozenJson(verified.more ?? {}, 'more')
+  const more = frozenJson(verified.more === undefined ? {} : verified.more, 'more')
   const issuedAt = milliseconds(verified.issuedAt, 'issuedAt')
   const expiresAt = milliseconds(verified.expiresAt, 'expiresAt')
   const token = verified.token === undefined ? undefined : tokenText(verified.token)
@@ -190,7 +190,8 @@ export function createSession(verified: VerifiedClaims): Session {
   const snapshot: SessionSnapshot = {
     session: kept,
     identity: keyOf(issuer, subject),
-    key: keyOf(issuer, subject, clientId ?? '', rights(kept)),
+    // Hashed once, so that the keys made of it are short.
+    key: digest(keyOf(issuer, subject, clientId ?? '', rights(kept))),
     cover: { id, sid, expiresAt, ended: false },
   }
   snapshots.set(handedOut, snapshot)
