@@ -8,7 +8,7 @@ export type AuditSink = (record: AuditRecord) => void | Promise<void>
 export type AuditRecord = DelegationRecord | ToolRecord | AuthenticationRecord | OtherRecord
 
 /** What every record says. Who is undefined where nobody was verified. */
-export interface RecordBase {
+export interface AuditFields {
   readonly at: Date
   readonly sessionId: string | undefined
   readonly issuer: string | undefined
@@ -21,7 +21,7 @@ export interface RecordBase {
 }
 
 /** Exactly one per call of `delegate`, and one per refresh. */
-export interface DelegationRecord extends RecordBase {
+export interface DelegationRecord extends AuditFields {
   readonly event: 'delegation' | 'refresh'
   readonly outcome: 'issued' | 'reused' | 'refused' | 'failed' | 'aborted'
   readonly tool: string | undefined
@@ -35,7 +35,7 @@ export interface DelegationRecord extends RecordBase {
 }
 
 /** One per tool call, from the adapter's guard. */
-export interface ToolRecord extends RecordBase {
+export interface ToolRecord extends AuditFields {
   readonly event: 'tool'
   readonly outcome: 'ok' | 'denied' | 'failed'
   readonly tool: string
@@ -45,13 +45,13 @@ export interface ToolRecord extends RecordBase {
 }
 
 /** A token that was refused. A request without a token is not recorded. */
-export interface AuthenticationRecord extends RecordBase {
+export interface AuthenticationRecord extends AuditFields {
   readonly event: 'authentication'
   readonly outcome: 'refused'
 }
 
 /** An administrator's act, or the export of a credential. */
-export interface OtherRecord extends RecordBase {
+export interface OtherRecord extends AuditFields {
   readonly event: 'block' | 'unblock' | 'end-session' | 'export'
   /** How many cached credentials it ended, or exported. */
   readonly credentials: number

@@ -1,10 +1,10 @@
 export type {
+  AuditFields,
   AuditRecord,
   AuditSink,
   AuthenticationRecord,
   DelegationRecord,
   OtherRecord,
-  RecordBase,
   ToolRecord,
 } from './audit.ts'
 export { pinoAudit } from './audit.ts'

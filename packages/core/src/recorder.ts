@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api'
-import { type AuditRecord, type AuditSink, cleanRecord, type RecordBase } from './audit.ts'
+import { type AuditFields, type AuditRecord, type AuditSink, cleanRecord } from './audit.ts'
 import type { Clock } from './clock.ts'
 import { DelegationError, type DelegationErrorCode } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -28,7 +28,7 @@ export class Recorder {
     span: Span | undefined,
     durationMs: number,
     code: DelegationErrorCode | undefined,
-  ): RecordBase {
+  ): AuditFields {
     return {
       at: new Date(this.#clock.now()),
       sessionId: who?.id,
