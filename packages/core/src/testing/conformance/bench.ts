@@ -15,7 +15,8 @@ export type Outcome<T> =
 
 /** How far a caller came: not past the schema, not past the mapping, or to the end of an issue. */
 export type Attempt =
-  | { readonly kind: 'invalid' | 'unmapped' }
+  | { readonly kind: 'invalid' }
+  | { readonly kind: 'unmapped' }
   | { readonly kind: 'pending'; readonly principal: string }
   | { readonly kind: 'failed'; readonly error: unknown; readonly principal: string | undefined }
   | { readonly kind: 'done'; readonly issued: IssuedCredential<unknown>; readonly principal: string }

@@ -15,6 +15,7 @@ export function contractChecks(fixture: Fixture): readonly ConformanceCheck[] {
   return [
     check('has the shape of a module', fixture, async ({ module }) => {
       checkModule(module, 'module')
+      assert.equal(module.shared === true, fixture.shared === true, 'fixture and module must agree on "shared"')
     }),
 
     check('validates requests synchronously, into plain JSON', fixture, async (bench) => {

@@ -35,6 +35,8 @@ export interface ConformanceFixture<Request, Value, Input = Request> {
   readonly secrets?: readonly string[] | undefined
   /** Failures of the backend, each of which becomes a check of its own. */
   readonly faults?: readonly ConformanceFault<Request, Value, Input>[] | undefined
+  /** Whether the module says that its principals stand for many users, so that two of them may have one. Default: no. */
+  readonly shared?: boolean | undefined
   /**
    * How many live things (sessions, dynamic users, leases) the backend holds now. Without it nobody can see whether
    * the module gives back what it took: pass it for whatever has a `release`.

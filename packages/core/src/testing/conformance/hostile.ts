@@ -19,7 +19,7 @@ export const HOSTILE_TEXTS: readonly string[] = [
   '*',
   '+',
   "' OR '1'='1",
-  '${jndi:ldap://127.0.0.1/}',
+  '{{7*7}}',
 ]
 
 const circular = (): object => {

@@ -16,7 +16,7 @@ function encodings(needle: string): readonly string[] {
   return [
     needle,
     JSON.stringify(needle).slice(1, -1),
-    encodeURIComponent(needle.toWellFormed()),
+    encodeURIComponent(bytes.toString()),
     bytes.toString('hex'),
     bytes.toString('base64').replace(/=+$/, ''),
     bytes.toString('base64url'),

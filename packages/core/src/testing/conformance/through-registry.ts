@@ -27,7 +27,10 @@ export function registryChecks(fixture: Fixture): readonly ConformanceCheck[] {
       const again = bench.module.reuse === 'never' ? 'issued' : 'reused'
       assert.deepEqual(outcomes, ['issued', 'issued', again, again, 'refused'])
       for (const text of [...house.audit.records.map(printed), ...bench.logs])
-        assert.ok(!leakedInto(text, [...bench.secrets, ...house.secrets]), 'a record or a line of the log holds a secret')
+        assert.ok(
+          !leakedInto(text, [...bench.secrets, ...house.secrets]),
+          'a record or a line of the log holds a secret',
+        )
     }),
 
     check('leaves nothing behind when its registry is disposed', fixture, async (bench) => {
