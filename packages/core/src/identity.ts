@@ -116,7 +116,7 @@ export function principalMapping(options: PrincipalMappingOptions): PrincipalMap
     if (!insensitive) return principal
     return ASCII.test(principal) ? principal.toLowerCase() : undefined
   }
-  const links = new Links(options.links ?? [])
+  const links = new Links(options.links === undefined ? [] : options.links)
   const rules = new Map<string, Rule>()
   for (const [index, given] of options.issuers.entries()) {
     const rule = readRule(given, `issuers[${index}]`, spell, insensitive, links)
