@@ -72,7 +72,7 @@ const auth0: IssuerProfile = {
  */
 const okta: IssuerProfile = {
   types: [null, 'jwt', 'at+jwt'],
-  accessToken: [{ claim: 'cid', present: true }, { claim: 'jti', contains: 'AT.' }, noNonce],
+  accessToken: [{ claim: 'cid', present: true }, noNonce],
   clientId: ['cid'],
   scopes: ['scp'],
   groups: ['groups'],
@@ -109,3 +109,6 @@ interface Profiles {
 
 /** The profiles that have a name. Spread one to make a stricter one. */
 export const issuerProfiles: Profiles = Object.freeze({ rfc9068, keycloak, entra, auth0, okta, authentik })
+
+/** The make of an identity provider that has a profile here. */
+export type IssuerProfileName = keyof Profiles

@@ -8,9 +8,9 @@ export function detailOf(error: unknown): string {
   return printable(typeof code === 'string' ? `${code}: ${error.message}` : error.message, 300)
 }
 
-/** The token is not acceptable, and will not be. The message is the same whatever the reason; `cause` holds that. */
-export function refused(reason: string): DelegationError {
-  return new DelegationError('ERR_SESSION_INVALID', 'the access token was refused', { cause: new Error(reason) })
+/** The token is not acceptable, and will not be. `message` is for anybody, `reason` becomes the cause. */
+export function refused(reason: string, message = 'the access token was refused'): DelegationError {
+  return new DelegationError('ERR_SESSION_INVALID', message, { cause: new Error(reason) })
 }
 
 /** The token was acceptable once. */
@@ -21,5 +21,7 @@ export function expired(reason: string): DelegationError {
 /** Nothing is known about the token: whoever can tell does not answer, or not sensibly. */
 export function outage(reason: string, error?: unknown): DelegationError {
   const cause = new Error(error === undefined ? reason : `${reason}: ${detailOf(error)}`)
-  return new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the access token could not be verified at the moment', { cause })
+  return new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the access token could not be verified at the moment', {
+    cause,
+  })
 }

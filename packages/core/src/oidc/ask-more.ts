@@ -1,0 +1,23 @@
+import { isDelegationError } from '../errors.ts'
+import type { Session } from '../session.ts'
+import type { VerifyMore } from './options.ts'
+import { outage } from './refusal.ts'
+
+/** Runs the caller's own check, for no longer than `timeout`, also where it doesn't heed its signal. */
+export async function askMore(
+  verifyMore: VerifyMore,
+  session: Session,
+  run: AbortSignal,
+  timeout: number,
+): Promise<Session['more']> {
+  const signal = AbortSignal.any([run, AbortSignal.timeout(timeout)])
+  try {
+    signal.throwIfAborted()
+    return await new Promise<Session['more']>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      void (async () => verifyMore(session, { signal }))().then(resolve, reject)
+    })
+  } catch (error) {
+    throw isDelegationError(error) ? error : outage('"verifyMore" failed', error)
+  }
+}

@@ -1,0 +1,41 @@
+import { outage } from './refusal.ts'
+
+const MAX_BYTES = 524_288
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+/**
+ * Whether tokens and keys may travel to `url`: over TLS, or to this machine. Names no user, and has no fragment.
+ */
+export function isTrustworthy(url: unknown): url is string {
+  if (typeof url !== 'string' || !URL.canParse(url)) return false
+  const { protocol, hostname, username, password, hash } = new URL(url)
+  if (username !== '' || password !== '' || hash !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+}
+
+/** `fetch` that follows no redirect, and whose answer is read whole, up to 512 kB. */
+export async function boundedFetch(url: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, { ...init, redirect: 'manual' })
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength
+    if (size > MAX_BYTES) throw new Error(`the answer is larger than ${MAX_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  const { status, statusText, headers } = response
+  return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers })
+}
+
+/** A JSON object, or the status with which it was not given. Rejects with an outage for everything else. */
+export async function getJson(url: string, signal: AbortSignal): Promise<Readonly<Record<string, unknown>> | number> {
+  try {
+    const response = await boundedFetch(url, { signal, headers: { accept: 'application/json' } })
+    if (response.status !== 200) return response.status
+    const body: unknown = await response.json()
+    if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
+  } catch (error) {
+    throw outage(`${url} gave no answer, or not JSON`, error)
+  }
+  throw outage(`${url} did not answer with an object`)
+}

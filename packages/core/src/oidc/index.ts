@@ -1,0 +1,6 @@
+export type { IntrospectionOptions } from './introspection.ts'
+export type { ClaimPath, ClaimTest, IssuerProfile } from './issuer-profile.ts'
+export { oidcVerifier } from './oidc-verifier.ts'
+export type { IssuerOptions, OidcVerifierOptions, VerifyMore } from './options.ts'
+export type { IssuerProfileName } from './profiles.ts'
+export { issuerProfiles } from './profiles.ts'

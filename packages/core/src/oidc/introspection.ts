@@ -1,0 +1,74 @@
+import { type SecretReader, type SecretSource, secretReader } from '../secret-source.ts'
+import { boundedFetch } from './bounded-fetch.ts'
+import type { Claims } from './claims.ts'
+import type { IssuerMetadata } from './discovery.ts'
+import { outage, refused } from './refusal.ts'
+
+/** The client as which this server asks about opaque tokens. */
+export interface IntrospectionOptions {
+  readonly clientId: string
+  /** Read again for each question, so that a rotated one is picked up. */
+  readonly clientSecret: SecretSource
+  /** How the client proves itself; default `client_secret_basic`. */
+  readonly authentication?: 'client_secret_basic' | 'client_secret_post' | undefined
+}
+
+/** {@link IntrospectionOptions}, checked. */
+export interface Introspection {
+  readonly clientId: string
+  readonly clientSecret: SecretReader
+  readonly authentication: 'client_secret_basic' | 'client_secret_post'
+}
+
+/** @throws TypeError naming `option`. */
+export function introspection(value: IntrospectionOptions | undefined, option: string): Introspection | undefined {
+  if (value === undefined) return undefined
+  const { clientId, clientSecret, authentication = 'client_secret_basic' } = value ?? {}
+  if (typeof clientId !== 'string' || clientId === '') throw new TypeError(`"${option}.clientId" must be a text`)
+  if (authentication !== 'client_secret_basic' && authentication !== 'client_secret_post')
+    throw new TypeError(`"${option}.authentication" must be 'client_secret_basic' or 'client_secret_post'`)
+  return { clientId, clientSecret: secretReader(clientSecret, `${option}.clientSecret`), authentication }
+}
+
+/**
+ * Asks the issuer what a token is. The answer is that of an active access token, its `iss` and `sub` filled in where
+ * the issuer leaves out what goes without saying; nothing in it is checked yet. Rejects with a refusal for a token that
+ * is not active, with an outage where there is no answer, or where this server's own credentials are not accepted.
+ * @see https://www.rfc-editor.org/rfc/rfc7662#section-2.2
+ */
+export async function introspect(
+  token: string,
+  issuer: string,
+  { introspectionEndpoint, jwksUri }: IssuerMetadata,
+  { clientId, clientSecret, authentication }: Introspection,
+  { signal, timeout }: { readonly signal: AbortSignal; readonly timeout: number },
+): Promise<Claims> {
+  if (introspectionEndpoint === undefined) throw outage(`${issuer} names no "introspection_endpoint" to be trusted`)
+  const proof = await clientSecret({ signal })
+  const answer = await ask().catch((error: unknown) => {
+    throw outage(`${introspectionEndpoint} gave no usable answer`, error)
+  })
+  if (answer['active'] !== true) throw refused('the issuer says that the token is not active')
+  const { token_type: type, sub, client_id: client, iss = issuer } = answer
+  if (typeof type === 'string' && type.toLowerCase() !== 'bearer') throw refused('the token is not a bearer token')
+  // Without a resource owner there may be no subject: the client then stands for itself.
+  return { ...answer, iss, sub: sub === undefined && typeof client === 'string' ? client : sub }
+
+  async function ask(): Promise<Claims> {
+    const client = await import('openid-client')
+    const method = authentication === 'client_secret_post' ? client.ClientSecretPost : client.ClientSecretBasic
+    const metadata = { issuer, jwks_uri: jwksUri, introspection_endpoint: introspectionEndpoint ?? '' }
+    const configuration = new client.Configuration(metadata, clientId, undefined, method(proof))
+    // The endpoint was checked: plain HTTP is for this machine only.
+    client.allowInsecureRequests(configuration)
+    configuration.timeout = timeout / 1000
+    configuration[client.customFetch] = (url, { signal: timer, body, method, headers }) =>
+      boundedFetch(url, {
+        method,
+        headers,
+        body: body as string | URLSearchParams,
+        signal: timer === undefined ? signal : AbortSignal.any([signal, timer as AbortSignal]),
+      })
+    return client.tokenIntrospection(configuration, token, { token_type_hint: 'access_token' })
+  }
+}
