@@ -92,9 +92,15 @@ export class Admission {
       ended = true
       this.#running--
       user.running--
-      this.#forget(name, user)
+      this.#moveBehind(name, user)
       this.#next()
     }
+  }
+
+  /** Who was served comes after everybody else. */
+  #moveBehind(name: string, user: User): void {
+    this.#users.delete(name)
+    if (user.running > 0 || user.queue.size > 0) this.#users.set(name, user)
   }
 
   #forget(name: string, user: User): void {
@@ -108,10 +114,8 @@ export class Admission {
       if (turn === undefined || !this.#hasRoom(user)) continue
       user.queue.delete(turn)
       this.#queued--
-      // Served: behind everybody else.
-      this.#users.delete(name)
-      this.#users.set(name, user)
       turn.start()
+      this.#moveBehind(name, user)
       return
     }
   }
