@@ -16,40 +16,62 @@ export interface BlockStore {
   unblock(who: Identity): Promise<void>
 }
 
+/** How many blocks of one sort are kept before those that are over are looked for. */
+const PRUNE_FROM = 1_024
+
 /** Blocks in the memory of this process: lost at restart, and unknown to other processes. */
 export function memoryBlocks(options: { readonly clock?: Clock | undefined } = {}): BlockStore {
   const clock = options.clock ?? systemClock
-  const identities = new Map<string, number>()
-  const sids = new Map<string, number>()
-  const ids = new Map<string, number>()
-  const holds = (blocks: Map<string, number>, key: string): boolean => {
-    if (blocks.size === 0) return false
-    const until = blocks.get(key)
-    if (until === undefined) return false
-    if (clock.now() < until) return true
-    blocks.delete(key)
-    return false
-  }
+  const identities = new Blocks(clock)
+  const sids = new Blocks(clock)
+  const ids = new Blocks(clock)
   return {
     standing(session) {
       const snapshot = snapshotOf(session)
       if (snapshot === undefined) return 'ended'
       const { identity, cover } = snapshot
-      if (holds(identities, identity)) return 'blocked'
-      if (holds(ids, cover.id) || (cover.sid !== undefined && holds(sids, cover.sid))) return 'ended'
+      if (identities.holds(identity)) return 'blocked'
+      if (ids.holds(cover.id) || (cover.sid !== undefined && sids.holds(cover.sid))) return 'ended'
       return 'good'
     },
     async block(who, until) {
-      const [blocks, key] =
-        'id' in who ? [ids, who.id] : 'sid' in who ? [sids, who.sid] : [identities, identityKey(who)]
-      for (const [other, end] of blocks) {
-        if (end > clock.now()) break
-        blocks.delete(other)
-      }
-      blocks.set(key, until?.getTime() ?? Number.POSITIVE_INFINITY)
+      if ('id' in who) ids.add(who.id, until)
+      else if ('sid' in who) sids.add(who.sid, until)
+      else identities.add(identityKey(who), until)
     },
     async unblock(who) {
       identities.delete(identityKey(who))
     },
+  }
+}
+
+class Blocks {
+  readonly #clock: Clock
+  readonly #until = new Map<string, number>()
+  #pruneAt = PRUNE_FROM
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  holds(key: string): boolean {
+    if (this.#until.size === 0) return false
+    const until = this.#until.get(key)
+    return until !== undefined && this.#clock.now() < until
+  }
+
+  add(key: string, until: Date | undefined): void {
+    if (this.#until.size >= this.#pruneAt) this.#prune()
+    this.#until.set(key, until?.getTime() ?? Number.POSITIVE_INFINITY)
+  }
+
+  delete(key: string): void {
+    this.#until.delete(key)
+  }
+
+  #prune(): void {
+    const now = this.#clock.now()
+    for (const [key, until] of this.#until) if (until <= now) this.#until.delete(key)
+    this.#pruneAt = Math.max(PRUNE_FROM, 2 * this.#until.size)
   }
 }

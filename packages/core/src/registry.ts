@@ -26,6 +26,13 @@ export type Delegate<M extends ModuleMap> = <Name extends keyof M & string>(
   options?: DelegateOptions,
 ) => Promise<Credential<ValueOf<M[Name]>>>
 
+const DAY = 86_400_000
+
+interface Ban {
+  readonly who: BlockTarget
+  readonly until: Date | undefined
+}
+
 /** Turns sessions into credentials of their users: dispatches to modules, caches, audits. */
 export class DelegationRegistry<const M extends ModuleMap> implements AsyncDisposable {
   readonly delegate: Delegate<M>
@@ -80,7 +87,7 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
     const { until } = options
     if (until !== undefined && !(until instanceof Date && !Number.isNaN(until.getTime())))
       throw new TypeError('"until" must be a valid date')
-    return await this.#end('block', { issuer, subject }, [{ issuer, subject }], until, () =>
+    return await this.#end('block', { issuer, subject }, [{ who: { issuer, subject }, until }], () =>
       this.#dispatcher.revoke(identity),
     )
   }
@@ -103,15 +110,14 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
   ): Promise<{ readonly credentials: number }> {
     const snapshot = snapshotOf(which)
     const { id, sid } = (snapshot?.cover ?? which ?? {}) as { readonly id?: unknown; readonly sid?: unknown }
-    const targets: BlockTarget[] = []
-    if (isCleanText(id, 255)) targets.push({ id })
-    if (isCleanText(sid, 255)) targets.push({ sid })
+    const targets: Ban[] = []
+    // A token can't come back after its own end; others of its login session can.
+    if (isCleanText(id, 255)) targets.push({ who: { id }, until: snapshot && new Date(snapshot.cover.expiresAt + DAY) })
+    if (isCleanText(sid, 255)) targets.push({ who: { sid }, until: undefined })
     if (targets.length === 0) throw new TypeError('"which" must be a session, { sid } or { id }')
     const matches = (cover: Cover): boolean => cover.id === id || (sid !== undefined && cover.sid === sid)
     if (snapshot !== undefined) snapshot.cover.ended = true
-    return await this.#end('end-session', snapshot?.session, targets, undefined, () =>
-      this.#dispatcher.endSessions(matches),
-    )
+    return await this.#end('end-session', snapshot?.session, targets, () => this.#dispatcher.endSessions(matches))
   }
 
   /**
@@ -143,12 +149,11 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
   async #end(
     event: OtherRecord['event'],
     who: Partial<Session> | undefined,
-    targets: readonly BlockTarget[],
-    until: Date | undefined,
+    targets: readonly Ban[],
     purge: () => number,
   ): Promise<{ readonly credentials: number }> {
     const storing = this.#stored(async () => {
-      await Promise.all(targets.map(async (target) => this.#options.blocks.block(target, until)))
+      await Promise.all(targets.map(async (ban) => this.#options.blocks.block(ban.who, ban.until)))
     })
     let credentials = purge()
     try {

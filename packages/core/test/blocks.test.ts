@@ -26,14 +26,22 @@ test('no text of issuer and subject can be mistaken for another pair', async () 
   expect(blocks.standing(testSession({ issuer: 'ab', subject: 'c' }))).toBe('blocked')
 })
 
-test('a block is over at its end, and later ones make room', async () => {
+test('a block is over at its end, also where many were made since', async () => {
   const clock = fakeClock()
   const blocks = memoryBlocks({ clock })
   const session = testSession()
   await blocks.block({ issuer: session.issuer, subject: session.subject }, new Date(clock.now() + 10))
   expect(blocks.standing(session)).toBe('blocked')
+  await blocks.block({ issuer: 'https://idp.example', subject: 'forever' }, undefined)
   clock.tick(10)
   expect(blocks.standing(session)).toBe('good')
+  for (let serial = 0; serial < 5_000; serial++)
+    await blocks.block(
+      { issuer: 'https://idp.example', subject: `user-${serial}` },
+      new Date(clock.now() + 1_000 + serial),
+    )
+  expect(blocks.standing(testSession({ subject: 'user-0' }))).toBe('blocked')
+  expect(blocks.standing(testSession({ subject: 'forever' }))).toBe('blocked')
 })
 
 test('what createSession did not make is ended', () => {
