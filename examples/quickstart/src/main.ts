@@ -1,0 +1,66 @@
+// Tells the story of the quickstart, and fails where it does not happen as told. With --serve it stays.
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileAudit } from '@mcp-delegation/core'
+import { createInventory } from './inventory.ts'
+import { listenOnLoopback } from './loopback.ts'
+import { createNarrator } from './narrator.ts'
+import { serveUntilInterrupted } from './serve.ts'
+import { startIdentityProvider } from './start-identity-provider.ts'
+import { tellStory } from './story.ts'
+import { startWarehouse } from './warehouse.ts'
+
+const SCOPE = 'warehouse'
+
+const folder = await mkdtemp(join(tmpdir(), 'mcp-delegation-'))
+try {
+  process.exitCode = (await main(join(folder, 'audit.jsonl'))) ? 0 : 1
+} finally {
+  await rm(folder, { recursive: true })
+}
+
+async function main(auditFile: string): Promise<boolean> {
+  const passwords = { alice: randomBytes(18).toString('base64url'), shared: randomBytes(18).toString('base64url') }
+  await using warehouse = await startWarehouse({ 'alice.adams': passwords.alice, 'shared-reader': passwords.shared })
+
+  const server = createServer()
+  const resource = new URL('/mcp', await listenOnLoopback(server))
+  await using provider = await startIdentityProvider(resource, SCOPE)
+  await using audit = fileAudit(auditFile)
+  const { registry, answer } = createInventory({
+    resource,
+    scope: SCOPE,
+    issuer: provider.issuer,
+    warehouse: warehouse.origin,
+    passwords: { alice: async () => passwords.alice, shared: async () => passwords.shared },
+    audit,
+  })
+  server.on('request', answer)
+
+  console.log(`identity provider  ${provider.issuer}`)
+  console.log(`MCP server         ${resource}`)
+  console.log(`warehouse          ${warehouse.origin}  (knows user names and passwords, and no tokens)`)
+  const narrator = createNarrator(auditFile)
+  await tellStory({
+    narrator,
+    url: resource,
+    issuer: provider.issuer,
+    warehouse,
+    registry,
+    auditFile,
+    passwords: Object.values(passwords),
+  })
+  console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
+
+  if (process.argv.includes('--serve')) {
+    await registry.unblock({ issuer: provider.issuer, subject: 'alice' })
+    await serveUntilInterrupted(resource, narrator)
+  }
+  server.close()
+  server.closeAllConnections()
+  await registry[Symbol.asyncDispose]()
+  return narrator.failures === 0
+}
