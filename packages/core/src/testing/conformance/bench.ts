@@ -4,6 +4,7 @@ import { canonicalJson } from '../../canonical-json.ts'
 import { systemClock } from '../../clock.ts'
 import type { Logger } from '../../log.ts'
 import type { DelegationModule, IssuedCredential, ReleaseReason } from '../../module.ts'
+import { isCleanText } from '../../text.ts'
 import type { Case, ConformanceCheck, Fixture } from './fixture.ts'
 import { printed } from './leaks.ts'
 
@@ -67,7 +68,7 @@ export async function onBench(
   try {
     await work(bench)
   } finally {
-    for (const issued of held) await bench.release(issued, 'disposed')
+    await Promise.all([...held].map(async (issued) => bench.release(issued, 'disposed')))
     await bench.dispose()
   }
 }
@@ -126,19 +127,21 @@ function openBench(fixture: Fixture, module: DelegationModule<unknown, unknown>)
     },
     async attempt({ session, request: input }, signal = new AbortController().signal) {
       const validated = bench.validate(input)
-      // What is not plain JSON is refused by the registry, before it comes to the module.
+      // The registry refuses what is not plain JSON before it comes to the module, and texts that are not clean.
       if (validated === undefined || !isPlainJson(validated.request)) return { kind: 'invalid' }
       const { request } = validated
-      let principal: string | undefined
+      let target: unknown
+      let principal: unknown
       try {
-        assertText(module.target(request), 'target')
+        target = module.target(request)
         principal = module.principal(session, request)
       } catch (error) {
-        if (error instanceof assert.AssertionError) throw error
-        return { kind: 'failed', error, principal }
+        return { kind: 'failed', error, principal: undefined }
       }
+      assertText(target, 'target')
       if (principal === undefined) return { kind: 'unmapped' }
       assertText(principal, 'principal')
+      if (!isCleanText(target, 1024) || !isCleanText(principal, 255)) return { kind: 'invalid' }
       const context = { session, principal, signal, clock: systemClock, log }
       const issuing = (async () => module.issue(request, context))()
       issuing.then(
@@ -195,7 +198,7 @@ function openBench(fixture: Fixture, module: DelegationModule<unknown, unknown>)
 }
 
 function assertText(text: unknown, where: string): asserts text is string {
-  assert.ok(typeof text === 'string' && text !== '', `${where} must answer with text, synchronously`)
+  assert.equal(typeof text, 'string', `${where} must answer with text, synchronously`)
 }
 
 function assertIssued(issued: unknown): asserts issued is IssuedCredential<unknown> {

@@ -1,14 +1,9 @@
 import { inspect } from 'node:util'
 
-/** Whether `text` holds `needle`, as it is or in an encoding in which it could be read back. */
-export function holds(text: string, needle: string): boolean {
-  return encodings(needle).some((encoding) => text.includes(encoding))
-}
-
-/** The first of `needles` that `text` holds. */
-export function leakedInto(text: string, needles: Iterable<string>): string | undefined {
-  for (const needle of needles) if (holds(text, needle)) return needle
-  return undefined
+/** Whether `text` holds one of `secrets`, as it is or in an encoding from which it can be read back. */
+export function leaks(text: string, secrets: Iterable<string>): boolean {
+  for (const secret of secrets) if (encodings(secret).some((encoding) => text.includes(encoding))) return true
+  return false
 }
 
 function encodings(needle: string): readonly string[] {

@@ -40,7 +40,7 @@ export function lifetimeChecks(fixture: Fixture): readonly ConformanceCheck[] {
         clearTimeout(timer)
         assert.notEqual(attempt.kind, 'pending', 'issue must settle soon after its signal is aborted')
         if (attempt.kind === 'done') await bench.release(attempt.issued, 'aborted')
-        await bench.backTo(before, 'an aborted issue must leave nothing at the backend')
+        else await bench.backTo(before, 'an aborted issue must leave nothing at the backend')
       }
     }),
 

@@ -3,7 +3,7 @@ import { type Bench, check, onBench } from './bench.ts'
 import { assertDelegationError } from './errors.ts'
 import type { Case, ConformanceCheck, Fixture } from './fixture.ts'
 import { hostileRequests } from './hostile.ts'
-import { leakedInto, printed } from './leaks.ts'
+import { leaks, printed } from './leaks.ts'
 import { watch } from './watch.ts'
 
 /** What may be seen of a module's work: nothing secret, and only errors that say what to do. */
@@ -13,7 +13,7 @@ export function secrecyChecks(fixture: Fixture): readonly ConformanceCheck[] {
     check('shows no secret where a credential is printed', fixture, async (bench) => {
       for (const caller of granted) {
         const text = printed(await bench.issue(caller))
-        assert.ok(!leakedInto(text, bench.secrets), 'a value must not print its secret: wrap it with secret()')
+        assert.ok(!leaks(text, bench.secrets), 'a value must not print its secret: wrap it with secret()')
       }
     }),
 
@@ -23,13 +23,13 @@ export function secrecyChecks(fixture: Fixture): readonly ConformanceCheck[] {
 
     check('keeps secrets out of its errors', fixture, async (bench) => {
       for (const error of await provoke(bench))
-        assert.ok(!leakedInto(printed(error), bench.secrets), 'an error, or the cause of one, holds a secret')
+        assert.ok(!leaks(printed(error), bench.secrets), 'an error, or the cause of one, holds a secret')
     }),
 
     check('keeps secrets out of its log', fixture, async (bench) => {
       await provoke(bench)
       await bench.dispose()
-      for (const line of bench.logs) assert.ok(!leakedInto(line, bench.secrets), 'a line of the log holds a secret')
+      for (const line of bench.logs) assert.ok(!leaks(line, bench.secrets), 'a line of the log holds a secret')
     }),
 
     {

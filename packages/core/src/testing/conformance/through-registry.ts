@@ -3,9 +3,9 @@ import { isDelegationError } from '../../errors.ts'
 import type { Credential } from '../../lease.ts'
 import { DelegationRegistry } from '../../registry.ts'
 import { memoryAudit } from '../memory-audit.ts'
-import { type Bench, check, within } from './bench.ts'
+import { type Bench, check, patienceOf, within } from './bench.ts'
 import type { Case, ConformanceCheck, Fixture } from './fixture.ts'
-import { leakedInto, printed } from './leaks.ts'
+import { leaks, printed } from './leaks.ts'
 
 /** What only a registry brings to light: reuse, audit, blocks, and the end of everything. */
 export function registryChecks(fixture: Fixture): readonly ConformanceCheck[] {
@@ -27,10 +27,7 @@ export function registryChecks(fixture: Fixture): readonly ConformanceCheck[] {
       const again = bench.module.reuse === 'never' ? 'issued' : 'reused'
       assert.deepEqual(outcomes, ['issued', 'issued', again, again, 'refused'])
       for (const text of [...house.audit.records.map(printed), ...bench.logs])
-        assert.ok(
-          !leakedInto(text, [...bench.secrets, ...house.secrets]),
-          'a record or a line of the log holds a secret',
-        )
+        assert.ok(!leaks(text, [...bench.secrets, ...house.secrets]), 'a record or a line of the log holds a secret')
     }),
 
     check('leaves nothing behind when its registry is disposed', fixture, async (bench) => {
@@ -59,7 +56,8 @@ export function registryChecks(fixture: Fixture): readonly ConformanceCheck[] {
 function openRegistry(bench: Bench) {
   const audit = memoryAudit()
   const { module, log } = bench
-  const registry = new DelegationRegistry({ modules: { module }, audit, policy: 'backend-decides', log })
+  const deadline = patienceOf(bench.fixture)
+  const registry = new DelegationRegistry({ modules: { module }, audit, policy: 'backend-decides', log, deadline })
   return {
     registry,
     audit,
@@ -68,7 +66,7 @@ function openRegistry(bench: Bench) {
       return await registry.delegate('module', session, request, { signal })
     },
     async [Symbol.asyncDispose](): Promise<void> {
-      await within(10_000, () => registry[Symbol.asyncDispose]())
+      await within(3 * deadline, () => registry[Symbol.asyncDispose]())
     },
   }
 }
