@@ -6,7 +6,7 @@ export async function serveUntilInterrupted(url: URL, narrator: Narrator): Promi
   console.log(`
 Connect a client of your own. Log in as alice, bob or carol; any password will do. Then call the tool "stock".
 
-  MCP Inspector   npx @modelcontextprotocol/inspector --transport http --server-url ${url}
+  MCP Inspector   npx @modelcontextprotocol/inspector --transport http --server-url ${url}      (Node 22.19 or later)
   VS Code         code --add-mcp '${JSON.stringify({ name: 'quickstart', type: 'http', url })}'
   Claude Code     claude mcp add --transport http quickstart ${url}      then /mcp in a session, to log in
 
