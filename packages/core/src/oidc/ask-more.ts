@@ -13,10 +13,12 @@ export async function askMore(
   const signal = AbortSignal.any([run, AbortSignal.timeout(timeout)])
   try {
     signal.throwIfAborted()
-    return await new Promise<Session['more']>((resolve, reject) => {
+    const more: unknown = await new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true })
       void (async () => verifyMore(session, { signal }))().then(resolve, reject)
     })
+    if (typeof more === 'object' && more !== null) return more as Session['more']
+    throw new Error('the answer is not an object')
   } catch (error) {
     throw isDelegationError(error) ? error : outage('"verifyMore" failed', error)
   }

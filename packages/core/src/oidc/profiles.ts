@@ -107,8 +107,13 @@ interface Profiles {
   readonly authentik: IssuerProfile
 }
 
+function frozen<T extends object>(value: T): T {
+  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) frozen(member)
+  return Object.freeze(value)
+}
+
 /** The profiles that have a name. Spread one to make a stricter one. */
-export const issuerProfiles: Profiles = Object.freeze({ rfc9068, keycloak, entra, auth0, okta, authentik })
+export const issuerProfiles: Profiles = frozen({ rfc9068, keycloak, entra, auth0, okta, authentik })
 
 /** The make of an identity provider that has a profile here. */
 export type IssuerProfileName = keyof Profiles

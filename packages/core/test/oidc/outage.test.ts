@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Weather } from '../../../../test/fixtures/loopback-server.ts'
+import { type Signer, startSigner } from '../../../../test/fixtures/signer.ts'
+import { outcomeOf, verifierOf } from './support.ts'
+
+let signer: Signer
+beforeEach(async () => {
+  signer = await startSigner()
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  await signer.stop()
+})
+
+const OUTAGE = { code: 'ERR_DELEGATION_UNAVAILABLE', message: 'the access token could not be verified at the moment' }
+const DISCOVERY = '/.well-known/openid-configuration'
+const quick = { timeout: 1_000 }
+
+describe.each<Weather>(['unavailable', 'garbage', 'hang', 'refuse'])('where the identity provider is %s', (weather) => {
+  test('discovery fails as an outage, and works again when it is back', async () => {
+    const verifier = verifierOf(signer, {}, quick)
+    await signer.turn(weather)
+    expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
+    await signer.turn('fair')
+    await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
+  })
+
+  test('the key set fails as an outage, and works again when it is back', async () => {
+    const verifier = verifierOf(signer, { jwksUri: signer.jwksUri }, quick)
+    await signer.turn(weather)
+    expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
+    await signer.turn('fair')
+    await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
+    expect(signer.server.count(DISCOVERY)).toBe(0)
+  })
+
+  test('tokens whose key is known are verified, and only an unknown key is an outage', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const verifier = verifierOf(signer, {}, quick)
+    await verifier.verify(await signer.sign())
+    await signer.turn(weather)
+    vi.setSystemTime(Date.now() + 60_000)
+    await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
+    expect(await outcomeOf(verifier.verify(await signer.sign({}, { kid: 'new' })))).toMatchObject(OUTAGE)
+  })
+})
+
+test('what only is down for the discovery document or the key set is an outage as well', async () => {
+  for (const path of [DISCOVERY, '/jwks']) {
+    const verifier = verifierOf(signer, {}, quick)
+    await signer.turn('unavailable', (asked) => asked === path)
+    expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
+    await signer.turn('fair')
+    await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
+  }
+})
+
+describe('a document that cannot be right is an outage:', () => {
+  test.each<[string, (issuer: string) => Readonly<Record<string, unknown>>]>([
+    ['another issuer', () => ({ issuer: 'https://other.example' })],
+    ['an issuer with a slash more', (issuer) => ({ issuer: `${issuer}/` })],
+    ['no issuer', () => ({ issuer: undefined })],
+    ['no place of keys', () => ({ jwks_uri: undefined })],
+    ['keys over plain HTTP from elsewhere', () => ({ jwks_uri: 'http://keys.example/jwks' })],
+    ['keys from a file', () => ({ jwks_uri: 'file:///etc/passwd' })],
+  ])('%s', async (_, change) => {
+    signer.json(DISCOVERY, { issuer: signer.issuer, jwks_uri: signer.jwksUri, ...change(signer.issuer) })
+    expect(await outcomeOf(verifierOf(signer).verify(await signer.sign()))).toMatchObject(OUTAGE)
+  })
+
+  test.each([
+    ['a list', []],
+    ['a text', 'x'],
+    ['no keys', { keys: 'x' }],
+    ['keys without sense', { keys: [{ kty: 'EC', crv: 'P-256', x: '!', y: '!', kid: 'signer', alg: 'ES256' }] }],
+    ['more than 512 kB', { issuer: 'x'.repeat(600_000) }],
+  ])('%s', async (_, body) => {
+    for (const path of [DISCOVERY, '/jwks']) {
+      const other = await startSigner()
+      other.json(path, body)
+      expect(await outcomeOf(verifierOf(other).verify(await other.sign()))).toMatchObject(OUTAGE)
+      await other.stop()
+    }
+  })
+
+  test('a redirect, which is not followed', async () => {
+    const elsewhere = await startSigner()
+    for (const path of [DISCOVERY, '/jwks']) {
+      const other = await startSigner()
+      other.route(path, (_, response) => response.writeHead(302, { location: `${elsewhere.issuer}${path}` }).end())
+      expect(await outcomeOf(verifierOf(other).verify(await other.sign()))).toMatchObject(OUTAGE)
+      await other.stop()
+    }
+    expect(elsewhere.server.requests).toEqual([])
+    await elsewhere.stop()
+  })
+})
+
+test('metadata is also found where RFC 8414 puts it, with the path behind', async () => {
+  const tenant = await startSigner({ path: '/tenant' })
+  await expect(verifierOf(tenant).verify(await tenant.sign())).resolves.toMatchObject({ issuer: tenant.issuer })
+  expect(tenant.server.requests).toEqual([`GET /tenant${DISCOVERY}`, 'GET /jwks'])
+
+  const missing = (_: unknown, response: { writeHead(status: number): { end(): void } }): void =>
+    response.writeHead(404).end()
+  tenant.route(`/tenant${DISCOVERY}`, missing)
+  const where = '/.well-known/oauth-authorization-server/tenant'
+  tenant.json(where, { issuer: tenant.issuer, jwks_uri: tenant.jwksUri })
+  await expect(verifierOf(tenant).verify(await tenant.sign())).resolves.toMatchObject({ issuer: tenant.issuer })
+  expect(tenant.server.requests.slice(2)).toEqual([`GET /tenant${DISCOVERY}`, `GET ${where}`, 'GET /jwks'])
+  tenant.route(where, missing)
+  expect(await outcomeOf(verifierOf(tenant).verify(await tenant.sign()))).toMatchObject(OUTAGE)
+  await tenant.stop()
+})
+
+test('an outage is told to the log, without the token', async () => {
+  const lines: string[] = []
+  const write = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`)
+  const log = { debug: write, info: write, warn: write, error: write }
+  await signer.turn('unavailable')
+  const token = await signer.sign()
+  await outcomeOf(verifierOf(signer, {}, { ...quick, log }).verify(token))
+  expect(lines).toEqual([expect.stringMatching(/^an access token could not be verified .*503/)])
+  expect(lines.join()).not.toContain(token.split('.')[1])
+})
