@@ -71,6 +71,8 @@ describe('by claim', () => {
       { claim: 'preferred_username' },
       { claim: 'email', acceptMutableClaim: false },
       { claim: ['ad', 'sub'] },
+      { claim: ['oid', 'name'] },
+      { claim: ['sub', 'name'] },
       { claim: 'SUB' },
       { template: '{email}' },
       { template: 'corp-{upn}', acceptMutableClaim: 'yes' },
@@ -193,6 +195,12 @@ describe('the pattern', () => {
 })
 
 describe('by template', () => {
+  test('an empty value is denied, whatever the pattern', () => {
+    const { principal } = mapping({ template: 'corp-{name}', acceptMutableClaim: true, pattern: /.*/ })
+    expect(principal(session({ name: 'x' }))).toBe('corp-x')
+    expect(denial(() => principal(session({ name: '' })))).toBe(DENIED)
+  })
+
   test('has exactly one placeholder', () => {
     for (const template of [
       '',
@@ -554,6 +562,7 @@ describe('two issuers', () => {
     const rest = { case: 'insensitive' } as const
     for (const [one, two] of [
       [{ template: '{sub}@CORP' }, { template: '{sub}@corp' }],
+      [{ template: 'CORP-{sub}' }, { template: 'corp-{sub}' }],
       [{ table: { x: 'alice' } }, { table: { x: 'ALICE' } }],
       [{ template: '{sub}@corp' }, { table: { x: 'Alice@Corp' } }],
       [{ claim: 'sub', pattern: /[A-Z]+/ }, { table: { x: 'alice' } }],

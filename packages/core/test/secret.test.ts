@@ -24,6 +24,8 @@ const printed: Readonly<Record<string, () => string>> = {
   'a template': () => `${password}`,
   'a sum': () => ['', password].reduce<unknown>((sum, part) => (sum as string) + (part as string), '') as string,
   String: () => String(password),
+  toString: () => password.toString(),
+  toLocaleString: () => password.toLocaleString(),
   'Array.join': () => [password, password].join(),
   'JSON.stringify': () => JSON.stringify(password),
   'JSON.stringify deep inside': () => JSON.stringify({ login: { password } }, null, 2),

@@ -1,0 +1,8 @@
+export type { Account } from './account.ts'
+export type { EnvironmentAccountsOptions } from './accounts-from-environment.ts'
+export { accountsFromEnvironment } from './accounts-from-environment.ts'
+export type { LeveledAccounts, ServiceAccountOptions } from './service-account.ts'
+export { serviceAccount } from './service-account.ts'
+export type { TargetRequest } from './target-request.ts'
+export type { UserAccount, UserAccountsOptions } from './user-accounts.ts'
+export { userAccounts } from './user-accounts.ts'
