@@ -63,8 +63,9 @@ export function checkKind(claims: Claims): void {
 /** Refuses what the issuer's profile does not take for an access token. `typ` is that of the header. */
 export function checkAccessToken(claims: Claims, typ: unknown, { types, accessToken }: IssuerProfile): void {
   const type = typ === undefined ? null : typeof typ === 'string' ? normalType(typ) : undefined
-  if (type === undefined || !types.includes(type)) throw refused('the header "typ" is not that of an access token')
+  if (type === undefined || !types.includes(type)) throw refused('the header "typ" is not one of the profile')
   for (const test of accessToken) {
-    if (!passes(claims, test)) throw refused(`"${[test.claim].flat().join('.')}" is not as in an access token`)
+    if (!passes(claims, test))
+      throw refused(`"${[test.claim].flat().join('.')}" is not as the profile has it in access tokens`)
   }
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { isDelegationError } from '../errors.ts'
 import { silentLog } from '../log.ts'
@@ -14,6 +14,7 @@ import { vouchFor } from './verify-token.ts'
 const MAX_TOKEN_LENGTH = 16_384
 /** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.1 */
 const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/
+const MALFORMED = `the token is not 1 to ${MAX_TOKEN_LENGTH} characters of RFC 6750's alphabet`
 
 /** A session that may be handed out again; milliseconds since the epoch. */
 interface Remembered {
@@ -93,10 +94,12 @@ export function oidcVerifier(options: OidcVerifierOptions): SessionVerifier {
     issuers: Object.freeze([...settings.issuers.keys()]),
     verify: async (token, { signal } = {}) => {
       signal?.throwIfAborted()
-      if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH || !TOKEN.test(token))
-        throw refused(`the token is not 1 to ${MAX_TOKEN_LENGTH} characters of RFC 6750's alphabet`)
-      const key = createHash('sha256').update(token).digest('base64url')
-      return recall(key) ?? flight.run(key, undefined, signal, (all) => run(token, key, all.signal))
+      if (typeof token !== 'string' || token.length > MAX_TOKEN_LENGTH) throw refused(MALFORMED)
+      const key = hash('sha256', token, 'base64url')
+      const session = recall(key)
+      if (session !== undefined) return session
+      if (!TOKEN.test(token)) throw refused(MALFORMED)
+      return flight.run(key, undefined, signal, (all) => run(token, key, all.signal))
     },
   }
 }

@@ -1,11 +1,14 @@
 import { DelegationError } from '../errors.ts'
 import { printable } from '../text.ts'
 
-/** What an operator may read of `error`: its code and message, escaped; never its properties, which can hold claims. */
+/** What an operator may read of `error` and its causes: codes and messages, escaped; never properties, which can hold claims. */
 export function detailOf(error: unknown): string {
-  if (!(error instanceof Error)) return 'something that is not an error was thrown'
-  const { code } = error as { readonly code?: unknown }
-  return printable(typeof code === 'string' ? `${code}: ${error.message}` : error.message, 300)
+  const details: string[] = []
+  for (let one = error; one instanceof Error && details.length < 3; one = one.cause) {
+    const { code } = one as { readonly code?: unknown }
+    details.push(typeof code === 'string' ? `${code} ${one.message}` : one.message)
+  }
+  return details.length === 0 ? 'something that is not an error was thrown' : printable(details.join(': '), 300)
 }
 
 /** The token is not acceptable, and will not be. `message` is for anybody, `reason` becomes the cause. */

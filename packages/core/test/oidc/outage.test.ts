@@ -113,6 +113,14 @@ test('metadata is also found where RFC 8414 puts it, with the path behind', asyn
   await tenant.stop()
 })
 
+test('the cause of an outage says what happened on the network', async () => {
+  const verifier = verifierOf(signer, {}, quick)
+  const token = await signer.sign()
+  await signer.turn('refuse')
+  expect((await outcomeOf(verifier.verify(token))).reason).toContain('ECONNREFUSED')
+  await signer.turn('fair')
+})
+
 test('an outage is told to the log, without the token', async () => {
   const lines: string[] = []
   const write = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`)
