@@ -2,10 +2,10 @@
 // Run: npm test [-- --project core registry]
 import { run, setUp } from './setup.mjs'
 
-const turbo = (task) => run('npx', ['--no', 'turbo', 'run', task, '--output-logs=errors-only'])
+const script = (name) => run('npm', ['run', '--silent', name])
 
-if (!setUp() || !turbo('build')) process.exit(1)
-const typed = turbo('typecheck')
+if (!setUp() || !script('build')) process.exit(1)
+const typed = script('typecheck')
 const tested = run('npx', ['--no', 'vitest', 'run', ...process.argv.slice(2)])
 if (!typed) console.error('the type check failed: see above')
 process.exitCode = typed && tested ? 0 : 1

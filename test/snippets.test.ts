@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 // What Markdown pages show compiles as a user's project would compile it: against the built packages. A fence `ts run`
-// also runs, and prints what the `text` fence after it says. A comment `<!-- with … -->` right before a fence holds the
-// lines that the page does not show.
+// also runs, and prints what the `text` fence after it says. A comment right before a fence says more: `<!-- with … -->`
+// holds lines that the page does not show, and `<!-- path.ts -->` names the file that the fence shows in full.
 
 interface Snippet {
   readonly page: string
@@ -17,12 +17,22 @@ interface Snippet {
   readonly code: string
   readonly runs: boolean
   readonly output: string | undefined
+  /** The file that it shows. */
+  readonly file: string | undefined
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = join(root, 'dist/snippets')
-const FENCE =
-  /(?:^<!-- with\n(?<hidden>(?:(?!-->).)*)-->\n+)?^```(?<info>(?:ts|js)(?: run)?)\n(?<code>(?:(?!```).)*)^```\n(?:\n*```text\n(?<output>(?:(?!```).)*)^```\n)?/gms
+const FENCE = new RegExp(
+  [
+    /(?:^<!-- (?:with\n(?<hidden>(?:(?!-->).)*)|(?<file>\S+\.ts) )-->\n+)?/,
+    /^```(?<info>(?:ts|js)(?: run)?)\n(?<code>(?:(?!```).)*)^```\n/,
+    /(?:\n*```text\n(?<output>(?:(?!```).)*)^```\n)?/,
+  ]
+    .map(({ source }) => source)
+    .join(''),
+  'gms',
+)
 
 async function run(
   command: string,
@@ -39,7 +49,8 @@ async function run(
 
 const listed = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'])
 const pages = listed.output.trim().split('\n')
-const snippets = pages.flatMap((page) => snippetsOf(page))
+const shown = pages.flatMap((page) => snippetsOf(page))
+const snippets = shown.filter(({ file }) => file === undefined)
 let errors: readonly string[] = []
 
 beforeAll(async () => {
@@ -65,6 +76,12 @@ describe('snippets compile', () => {
   })
 })
 
+describe('snippets that show a file', () => {
+  test.each(shown.filter(({ file }) => file !== undefined))('$name is $file', ({ code, file = '' }) => {
+    expect(code).toBe(readFileSync(join(root, file), 'utf8'))
+  })
+})
+
 describe('snippets run', () => {
   test.each(snippets.filter(({ runs }) => runs))('$name', async ({ name, extension, output }) => {
     const ran = await run(process.execPath, [join(folder, 'out', `${name}${extension.replace('ts', 'js')}`)])
@@ -75,7 +92,7 @@ describe('snippets run', () => {
 function snippetsOf(page: string): Snippet[] {
   const text = readFileSync(join(root, page), 'utf8')
   return [...text.matchAll(FENCE)].map(({ index, groups = {} }) => {
-    const { hidden = '', info = '', code = '', output } = groups
+    const { hidden = '', info = '', code = '', output, file } = groups
     const line = text.slice(0, index).split('\n').length
     const extension = info.startsWith('ts') ? '.mts' : '.mjs'
     return {
@@ -85,6 +102,7 @@ function snippetsOf(page: string): Snippet[] {
       code: hidden + code,
       runs: info.endsWith(' run'),
       output,
+      file,
     }
   })
 }
