@@ -1,8 +1,8 @@
-// The identity provider, in a process of its own. It believes everybody who claims to be one of its users and asks for
-// no password: it stands for yours, and is good for nothing else.
+// The identity provider, in a process of its own. It takes any password for its three users: it stands for yours, and
+// is good for nothing else.
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
-import { errors, Provider } from 'oidc-provider'
+import { errors, type JWK, Provider } from 'oidc-provider'
 import { listenOnLoopback } from './loopback.ts'
 
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
@@ -12,11 +12,12 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 }
 const [resource, scope] = process.argv.slice(2)
 
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const server = createServer()
 const issuer = await listenOnLoopback(server)
 const provider = new Provider(issuer, {
   scopes: ['openid', 'offline_access', ...(scope === undefined ? [] : [scope])],
-  jwks: { keys: [generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }) as never] },
+  jwks: { keys: [privateKey.export({ format: 'jwk' }) as JWK] },
   pkce: { required: () => true },
   clientBasedCORS: () => true,
   findAccount: (_, id) => (Object.hasOwn(GROUPS, id) ? { accountId: id, claims: () => ({ sub: id }) } : undefined),

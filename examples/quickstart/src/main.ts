@@ -30,7 +30,7 @@ async function main(auditFile: string): Promise<boolean> {
   const resource = new URL('/mcp', await listenOnLoopback(server))
   await using provider = await startIdentityProvider(resource, SCOPE)
   await using audit = fileAudit(auditFile)
-  const { registry, answer } = createInventory({
+  const inventory = createInventory({
     resource,
     scope: SCOPE,
     issuer: provider.issuer,
@@ -38,29 +38,25 @@ async function main(auditFile: string): Promise<boolean> {
     passwords: { alice: async () => passwords.alice, shared: async () => passwords.shared },
     audit,
   })
-  server.on('request', answer)
+  await using registry = inventory.registry
+  server.on('request', inventory.answer)
 
   console.log(`identity provider  ${provider.issuer}`)
   console.log(`MCP server         ${resource}`)
   console.log(`warehouse          ${warehouse.origin}  (knows user names and passwords, and no tokens)`)
   const narrator = createNarrator(auditFile)
-  await tellStory({
-    narrator,
-    url: resource,
-    issuer: provider.issuer,
-    warehouse,
-    registry,
-    auditFile,
-    passwords: Object.values(passwords),
-  })
-  console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
-
-  if (process.argv.includes('--serve')) {
-    await registry.unblock({ issuer: provider.issuer, subject: 'alice' })
-    await serveUntilInterrupted(resource, narrator)
+  try {
+    const { issuer } = provider
+    const secrets = Object.values(passwords)
+    await tellStory({ narrator, url: resource, issuer, warehouse, registry, auditFile, passwords: secrets })
+    console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
+    if (process.argv.includes('--serve')) {
+      await registry.unblock({ issuer, subject: 'alice' })
+      await serveUntilInterrupted(resource, narrator)
+    }
+  } finally {
+    server.close()
+    server.closeAllConnections()
   }
-  server.close()
-  server.closeAllConnections()
-  await registry[Symbol.asyncDispose]()
   return narrator.failures === 0
 }

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 /** An OpenID provider that runs until it is disposed of, or until this process ends. */
@@ -22,7 +23,9 @@ export async function startIdentityProvider(resource: URL, scope: string): Promi
   return {
     issuer,
     async [Symbol.asyncDispose]() {
+      if (!child.connected) return
       child.disconnect()
+      await once(child, 'exit')
     },
   }
 }
