@@ -1,0 +1,160 @@
+import { type DelegationErrorCode, isDelegationError, type ModuleMap, type Session } from '@mcp-delegation/core'
+import { type Answer, jsonAnswer, withHeaders } from './answer.ts'
+import { readBearer } from './bearer.ts'
+import type { Settings } from './options.ts'
+import { corsHeaders } from './origin.ts'
+import { authenticationRecord } from './records.ts'
+import type { TransportSessions } from './transport-session.ts'
+
+/** The parts of a request that the gate looks at. */
+export interface Head {
+  readonly method: string
+  /** Path and query, or the whole URL. */
+  readonly url: string
+  /** The `Authorization` header; a list where there are several. */
+  readonly authorization: string | readonly string[] | undefined
+  readonly origin: string | undefined
+  /** The `Mcp-Session-Id` header. */
+  readonly transportSession: string | undefined
+  /** The `Access-Control-Request-Headers` header. */
+  readonly requestedHeaders: string | undefined
+}
+
+/** A request that may go on. */
+export interface Admitted {
+  readonly session: Session
+  /** What the answer needs so that a page of another origin can read it. */
+  readonly headers: Readonly<Record<string, string>> | undefined
+}
+
+/** The gate in front of a server. Its answers are complete; whoever is admitted has a session in good standing. */
+export interface Gate {
+  /** Never rejects. Where the caller is gone, the answer has status 499. */
+  admit(head: Head, signal?: AbortSignal): Promise<Admitted | Answer>
+}
+
+const FORBIDDEN_ORIGIN: Answer = jsonAnswer(403, {
+  error: 'forbidden_origin',
+  error_description: 'This origin may not call the server',
+})
+/** What makes a client begin a new transport session. */
+const UNKNOWN_TRANSPORT_SESSION: Answer = jsonAnswer(404, {
+  jsonrpc: '2.0',
+  error: { code: -32001, message: 'Session not found' },
+  id: null,
+})
+const RETRY_AFTER_SECONDS = 5
+const GONE: Refusal = { answer: { status: 499, headers: {}, body: undefined }, code: undefined }
+
+interface Refusal {
+  readonly answer: Answer
+  readonly code: DelegationErrorCode | undefined
+  readonly session?: Session | undefined
+}
+
+/** Metadata, origin, token, standing, transport session, base scopes: in this order. */
+export function createGate<M extends ModuleMap>(settings: Settings<M>, transports: TransportSessions): Gate {
+  const { verifier, registry, baseScopes, hierarchy, metadata, challenges, origins, log, clock } = settings
+
+  const MALFORMED: Refusal = { answer: challenges.malformed, code: 'ERR_SESSION_INVALID' }
+
+  async function verify(token: string, signal: AbortSignal | undefined): Promise<Session | Refusal> {
+    try {
+      return await verifier.verify(token, { signal })
+    } catch (error) {
+      return signal?.aborted === true ? GONE : refusalOf(error)
+    }
+  }
+
+  function refusalOf(error: unknown): Refusal {
+    if (!isDelegationError(error)) {
+      log.error({ err: error }, 'the verifier failed')
+      return { answer: challenges.failed, code: undefined }
+    }
+    const { code, retryAfter } = error
+    const wait = retryAfter === undefined ? RETRY_AFTER_SECONDS : Math.ceil((retryAfter.getTime() - clock.now()) / 1000)
+    const seconds = Math.max(1, wait)
+    switch (code) {
+      case 'ERR_SESSION_INVALID':
+      case 'ERR_SESSION_EXPIRED':
+        log.debug({ err: error }, 'a token was refused')
+        return { answer: challenges.invalidToken, code }
+      case 'ERR_SESSION_SCOPE':
+        return { answer: challenges.insufficientScope([...new Set([...baseScopes, ...(error.scopes ?? [])])]), code }
+      case 'ERR_SESSION_BLOCKED':
+      case 'ERR_DELEGATION_DENIED':
+        return { answer: challenges.accessDenied, code }
+      case 'ERR_DELEGATION_UNAVAILABLE':
+        log.warn({ err: error }, 'tokens cannot be verified')
+        return { answer: challenges.unavailable(seconds), code }
+      case 'ERR_RATE_LIMITED':
+        return { answer: challenges.tooMany(seconds), code }
+      default:
+        log.error({ err: error }, 'the verifier failed')
+        return { answer: challenges.failed, code }
+    }
+  }
+
+  function judge(session: Session, transportSession: string | undefined): Refusal | undefined {
+    const standing = registry.standing(session)
+    if (standing === 'blocked') return { answer: challenges.accessDenied, code: 'ERR_SESSION_BLOCKED', session }
+    if (standing === 'ended') return { answer: challenges.invalidToken, code: 'ERR_SESSION_INVALID', session }
+    if (transportSession !== undefined && !transports.belongs(session, transportSession))
+      return { answer: UNKNOWN_TRANSPORT_SESSION, code: 'ERR_SESSION_INVALID', session }
+    if (!hierarchy.covers(session.scopes, baseScopes))
+      return { answer: challenges.insufficientScope(baseScopes), code: 'ERR_SESSION_SCOPE', session }
+    return undefined
+  }
+
+  async function record({ code, session }: Refusal, startedAt: number): Promise<void> {
+    const durationMs = performance.now() - startedAt
+    try {
+      await registry.audit(authenticationRecord({ session, now: clock.now(), durationMs, code }))
+    } catch (error) {
+      log.error({ err: error, code }, 'a refusal could not be recorded')
+    }
+  }
+
+  return {
+    async admit(head, signal) {
+      const described = metadata.answer(head.method, pathOf(head.url))
+      if (described !== undefined) return described
+      if (!origins.allows(head.origin)) return FORBIDDEN_ORIGIN
+      const cors = corsHeaders(origins, head.origin)
+      if (cors !== undefined && head.method === 'OPTIONS') return preflight(cors, head.requestedHeaders)
+
+      const bearer = readBearer(head.authorization, head.url)
+      if (bearer.token === undefined && bearer.problem === 'none') return withHeaders(challenges.missing, cors)
+      const startedAt = performance.now()
+      const judged = bearer.token === undefined ? MALFORMED : await verify(bearer.token, signal)
+      const refusal = 'answer' in judged ? judged : judge(judged, head.transportSession)
+      if (refusal === undefined) return { session: judged as Session, headers: cors }
+      if (refusal !== GONE) await record(refusal, startedAt)
+      return withHeaders(refusal.answer, cors)
+    },
+  }
+}
+
+const HEADER_NAMES = /^[\w-]+(?:, *[\w-]+)*$/
+
+/** Lets a page of an allowed origin send what it asks to send; the token is checked when it comes. */
+function preflight(cors: Readonly<Record<string, string>>, requestedHeaders: string | undefined): Answer {
+  const allowed = requestedHeaders !== undefined && HEADER_NAMES.test(requestedHeaders) ? requestedHeaders : undefined
+  return {
+    status: 204,
+    headers: {
+      ...cors,
+      'access-control-allow-methods': 'GET, POST, DELETE',
+      'access-control-allow-headers': allowed ?? 'authorization, content-type, mcp-protocol-version, mcp-session-id',
+    },
+    body: undefined,
+  }
+}
+
+/** The path of a URL, or of a path with a query. */
+function pathOf(url: string): string {
+  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3)
+  if (start < 0) return '/'
+  const end = url.slice(start).search(/[?#]/)
+  return end < 0 ? url.slice(start) : url.slice(start, start + end)
+}

@@ -1,0 +1,196 @@
+import {
+  type Credential,
+  DelegationError,
+  type DelegationErrorCode,
+  type InputOf,
+  isDelegationError,
+  type ModuleMap,
+  type Session,
+  type ToolRecord,
+  type ValueOf,
+} from '@mcp-delegation/core'
+import type { Operations } from './operations.ts'
+import type { Settings } from './options.ts'
+import { auditedArguments, toolRecord } from './records.ts'
+
+/** What a tool's handler is called with, besides its arguments. */
+export interface ToolCall<M extends ModuleMap, Context> {
+  /** The verified caller. */
+  readonly session: Session
+  /** Aborted when nobody waits for the result any more. Hand it on to the backend. */
+  readonly signal: AbortSignal
+  /**
+   * A credential of the caller. It is a lease: dispose it when the backend has answered. What is not disposed when the
+   * handler is done is disposed then, so don't hand it to work that outlives the call.
+   */
+  readonly delegate: <Name extends keyof M & string>(
+    name: Name,
+    request: InputOf<M[Name]>,
+  ) => Promise<Credential<ValueOf<M[Name]>>>
+  /** What the server library calls handlers with, for progress, logging and questions to the user. */
+  readonly context: Context
+}
+
+/** A tool's error as the model sees it. */
+export interface ToolError {
+  [key: string]: unknown
+  content: { type: 'text'; text: string }[]
+  isError: true
+  _meta: Record<string, unknown>
+}
+
+/** One call of a tool. */
+export interface Invocation<Context> {
+  readonly tool: string
+  readonly args: unknown
+  readonly signal: AbortSignal
+  readonly context: Context
+  /** Who calls; throws or rejects where nobody can be told. */
+  readonly session: () => Session | Promise<Session>
+}
+
+/** Stands around every tool. */
+export interface Guard<M extends ModuleMap> {
+  /**
+   * Runs `handler` for a session in good standing that may call the tool, and records the call, once. Never rejects,
+   * but for what `passes` says is no failure.
+   */
+  run<Context, Result>(
+    call: Invocation<Context>,
+    handler: (args: never, call: ToolCall<M, Context>) => Promise<Result>,
+    passes?: (error: unknown) => boolean,
+  ): Promise<Result | ToolError>
+}
+
+const META = 'mcp-delegation/'
+
+/** The error as a result: its message is safe, its code is in `_meta`, where a program finds it. */
+export function toolError(error: DelegationError): ToolError {
+  const { code, message, retryAfter, scopes } = error
+  const _meta: Record<string, unknown> = { [`${META}code`]: code }
+  if (retryAfter !== undefined) _meta[`${META}retryAfter`] = retryAfter.toISOString()
+  if (scopes !== undefined) _meta[`${META}scopes`] = [...scopes]
+  return { content: [{ type: 'text', text: message }], isError: true, _meta }
+}
+
+function failure(text: string): ToolError {
+  return { content: [{ type: 'text', text }], isError: true, _meta: {} }
+}
+
+const URL_ELICITATION_REQUIRED = -32042
+
+/** Whether a handler threw to have the user open a page: control flow that the SDKs know, not a failure. */
+export function asksForUrl(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === URL_ELICITATION_REQUIRED
+}
+
+const DENIALS: ReadonlySet<DelegationErrorCode> = new Set([
+  'ERR_SESSION_INVALID',
+  'ERR_SESSION_EXPIRED',
+  'ERR_SESSION_BLOCKED',
+  'ERR_SESSION_SCOPE',
+  'ERR_TOOL_DENIED',
+])
+
+/** Leases of one call. */
+class Leases {
+  readonly #held: AsyncDisposable[] = []
+  #ended = false
+
+  add(lease: AsyncDisposable, onError: (error: unknown) => void): void {
+    if (this.#ended) dispose(lease, onError)
+    else this.#held.push(lease)
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  end(onError: (error: unknown) => void): void {
+    this.#ended = true
+    for (const lease of this.#held) dispose(lease, onError)
+  }
+}
+
+function dispose(lease: AsyncDisposable, onError: (error: unknown) => void): void {
+  lease[Symbol.asyncDispose]().then(undefined, onError)
+}
+
+/** The guard of one protected server. */
+export function createGuard<M extends ModuleMap>(settings: Settings<M>, operations: Operations): Guard<M> {
+  const { registry, log, clock } = settings
+
+  function admit(tool: string, session: Session | undefined): Session {
+    const standing = session === undefined ? 'ended' : registry.standing(session)
+    if (standing === 'blocked') throw new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked')
+    if (session === undefined || standing === 'ended')
+      throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
+    if (clock.now() >= session.expiresAt.getTime())
+      throw new DelegationError('ERR_SESSION_EXPIRED', 'the session has expired')
+    const refusal = operations.refusal(tool, session)
+    if (refusal !== undefined) throw refusal
+    return session
+  }
+
+  const lost = (error: unknown): void => log.warn({ err: error }, 'a lease could not be given back')
+
+  return {
+    async run(call, handler, passes) {
+      const { tool, args, signal, context } = call
+      const startedAt = performance.now()
+      const leases = new Leases()
+      let session: Session | undefined
+      let admitted = false
+      let outcome: ToolRecord['outcome'] = 'ok'
+      let code: DelegationErrorCode | undefined
+      let thrown: unknown
+      let answer: Awaited<ReturnType<typeof handler>> | ToolError | undefined
+      try {
+        const caller = call.session()
+        session = caller instanceof Promise ? await caller : caller
+        const own = admit(tool, session)
+        admitted = true
+        answer = await handler(args as never, {
+          session: own,
+          signal,
+          context,
+          delegate(name, request) {
+            if (leases.ended) return Promise.reject(new DelegationError('ERR_SESSION_INVALID', 'the call is over'))
+            const lease = registry.delegate(name, own, request, { signal, tool })
+            lease.then(
+              (held) => leases.add(held, lost),
+              () => {},
+            )
+            return lease
+          },
+        })
+        if ((answer as { isError?: unknown } | undefined)?.isError === true) outcome = 'failed'
+      } catch (error) {
+        outcome = 'failed'
+        if (admitted && passes?.(error) === true) thrown = error
+        else if (isDelegationError(error)) {
+          code = error.code
+          if (!admitted && DENIALS.has(code)) outcome = 'denied'
+          log.debug({ err: error, tool }, 'a tool was refused')
+          answer = toolError(error)
+        } else if (signal.aborted) answer = failure('the call was cancelled')
+        else {
+          log.error({ err: error, tool }, 'a tool failed')
+          answer = failure('tool failed')
+        }
+      } finally {
+        leases.end(lost)
+      }
+      try {
+        const event = { session, now: clock.now(), durationMs: performance.now() - startedAt, code }
+        const allowed = auditedArguments(settings.auditedArguments.get(tool), args)
+        await registry.audit(toolRecord(event, tool, outcome, allowed))
+      } catch (error) {
+        log.error({ err: error, tool }, 'a tool call could not be recorded')
+        return toolError(new DelegationError('ERR_AUDIT_FAILED', 'the call could not be recorded'))
+      }
+      if (thrown !== undefined) throw thrown
+      return answer as Awaited<ReturnType<typeof handler>>
+    },
+  }
+}

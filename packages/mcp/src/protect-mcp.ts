@@ -1,0 +1,210 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ModuleMap, Session } from '@mcp-delegation/core'
+import { DelegationError } from '@mcp-delegation/core'
+import {
+  type AuthInfo,
+  type CallToolResult,
+  createRequestStateCodec,
+  type InputRequiredResult,
+  type McpHttpHandler,
+  type RequestStateCodec,
+  type ScopeChallengeHandler,
+  type ServerContext,
+} from '@modelcontextprotocol/server'
+import { toResponse } from './answer.ts'
+import { authInfoOf, sessionOf } from './auth-info.ts'
+import { createGate } from './gate.ts'
+import { asksForUrl, createGuard, type ToolCall as GuardedCall } from './guard.ts'
+import {
+  BodyTooLarge,
+  contentOf,
+  headOf,
+  type NodeRequest,
+  sendAnswer,
+  sendResponse,
+  TOO_LARGE,
+  toRequest,
+} from './node-http.ts'
+import { operations } from './operations.ts'
+import { checkOptions, type ProtectOptions } from './options.ts'
+import { stdioSession } from './stdio-session.ts'
+import { createStepUp } from './step-up.ts'
+import { transportSessions } from './transport-session.ts'
+
+/** What a tool's handler is called with, besides its arguments. */
+export type ToolCall<M extends ModuleMap> = GuardedCall<M, ServerContext>
+
+/** What a tool answers. */
+export type ToolResult = CallToolResult | InputRequiredResult
+
+/** A tool's handler as `registerTool` takes it; the SDK calls a tool without `inputSchema` with the context alone. */
+export interface ProtectedTool<Args> {
+  (args: Args, context: ServerContext): Promise<ToolResult>
+  (context: ServerContext): Promise<ToolResult>
+}
+
+/** A protected server of the MCP SDK's second generation. */
+export interface ProtectedMcp<M extends ModuleMap> {
+  /**
+   * Stands around a tool's handler: a session in good standing, the policy, one audit record per call, and errors that
+   * are safe to show. A `DelegationError` becomes a result with `isError`, its message, and its code in
+   * `_meta["mcp-delegation/code"]`; any other error becomes "tool failed" and goes to the log. Leases that the handler
+   * leaves open are disposed when it is done. `name` is what audit and policy call the tool.
+   */
+  tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<ToolResult>): ProtectedTool<Args>
+  /**
+   * For the `scopeChallenge` of `registerTool`: asks a caller who lacks a scope to step up, with the base scopes and
+   * this tool's in one challenge. Follows the hierarchy, asks the policy too, and audits the refusal.
+   * @throws TypeError for what is not a scope, and where the tool was said to need other scopes.
+   */
+  scopes(name: string, ...scopes: readonly string[]): ScopeChallengeHandler
+  /** The protected resource metadata where the request is for it, at either of its paths; undefined for any other. */
+  metadata(request: Request): Response | undefined
+  /** `handler` behind the gate, for servers that speak web-standard requests. Serves the metadata too. */
+  fetch(handler: Pick<McpHttpHandler, 'fetch'>): (request: Request) => Promise<Response>
+  /**
+   * `handler` behind the gate, for Node's servers and the frameworks on top of them. Serves the metadata too. `body` is
+   * what a body parser made of the request, where one has read it. Never rejects.
+   */
+  node(
+    handler: Pick<McpHttpHandler, 'fetch'>,
+  ): (request: IncomingMessage, response: ServerResponse, body?: unknown) => Promise<void>
+  /**
+   * For the `sessionIdGenerator` of a transport that keeps sessions: ids that only this caller can use. A request with
+   * any other id is answered with 404.
+   * @throws DelegationError `ERR_SESSION_INVALID` where `authInfo` is not from the gate.
+   */
+  sessionIdGenerator(authInfo: AuthInfo | undefined): () => string
+  /**
+   * For the `requestState` option of `McpServer`: state that goes through the client and comes back signed, in time,
+   * and from the same user and method. It is signed, not encrypted.
+   * @throws RangeError for a key of less than 32 bytes.
+   * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
+   */
+  requestState<State>(options: RequestStateOptions): RequestStateCodec<State>
+}
+
+/** Options of {@link ProtectedMcp.requestState}. */
+export interface RequestStateOptions {
+  /** At least 32 bytes, the same in every process that may be asked. */
+  readonly key: Uint8Array | string
+  /** How long the state is good for, in milliseconds. Default: 600,000 (ten minutes). */
+  readonly maxAge?: number | undefined
+}
+
+/**
+ * Protects a server made with `createMcpHandler`: nobody reaches it without a verified session, and its tools get
+ * credentials of their callers.
+ * @throws TypeError naming the option that is wrong.
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
+ */
+export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>): ProtectedMcp<M> {
+  const settings = checkOptions(options)
+  const { metadata, challenges, resource, maxBodySize, log } = settings
+  const transports = transportSessions()
+  const gate = createGate(settings, transports)
+  const required = operations(settings)
+  const guard = createGuard(settings, required)
+  const stepUp = createStepUp(settings, required)
+  const onStdio = stdioSession(settings)
+
+  const callerOf = ({ http }: ServerContext): Session | Promise<Session> => {
+    if (http === undefined) return onStdio()
+    const session = sessionOf(http.authInfo)
+    if (session === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
+    return session
+  }
+
+  return {
+    tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<ToolResult>): ProtectedTool<Args> {
+      return (...given: [Args, ServerContext] | [ServerContext]): Promise<ToolResult> => {
+        const context = given.length === 1 ? given[0] : given[1]
+        const args = given.length === 1 ? {} : given[0]
+        const { signal } = context.mcpReq
+        return guard.run({ tool: name, args, signal, context, session: () => callerOf(context) }, handler, asksForUrl)
+      }
+    },
+
+    scopes(name, ...scopes) {
+      required.require(name, scopes)
+      return async ({ authInfo }) => {
+        const session = sessionOf(authInfo)
+        const [first, ...others] = (session && (await stepUp(name, session))) ?? []
+        return first === undefined ? undefined : { scopes: [first, ...others] }
+      }
+    },
+
+    metadata(request) {
+      const answer = metadata.answer(request.method, new URL(request.url).pathname)
+      return answer && toResponse(answer)
+    },
+
+    fetch: (handler) => async (request) => {
+      const admitted = await gate.admit(
+        {
+          method: request.method,
+          url: request.url,
+          authorization: request.headers.get('authorization') ?? undefined,
+          origin: request.headers.get('origin') ?? undefined,
+          transportSession: request.headers.get('mcp-session-id') ?? undefined,
+          requestedHeaders: request.headers.get('access-control-request-headers') ?? undefined,
+        },
+        request.signal,
+      )
+      if ('status' in admitted) return toResponse(admitted)
+      const authInfo = authInfoOf(admitted.session, resource, metadata.url)
+      const response = await handler.fetch(withoutToken(request), { authInfo })
+      for (const name in admitted.headers) response.headers.set(name, admitted.headers[name] ?? '')
+      return response
+    },
+
+    node: (handler) => async (request: NodeRequest, response, body) => {
+      const gone = new AbortController()
+      response.on('close', () => {
+        if (!response.writableFinished) gone.abort()
+      })
+      try {
+        const admitted = await gate.admit(headOf(request), gone.signal)
+        if ('status' in admitted) return sendAnswer(response, admitted)
+        const content = await contentOf(request, body, maxBodySize)
+        const answer = await handler.fetch(toRequest(request, content, gone.signal), {
+          authInfo: authInfoOf(admitted.session, resource, metadata.url),
+          ...(content.parsed !== undefined && { parsedBody: content.parsed }),
+        })
+        await sendResponse(response, answer, admitted.headers)
+      } catch (error) {
+        if (gone.signal.aborted) return
+        const tooLarge = error instanceof BodyTooLarge
+        if (!tooLarge) log.error({ err: error }, 'a request failed')
+        if (response.headersSent) response.destroy()
+        else sendAnswer(response, tooLarge ? TOO_LARGE : challenges.failed)
+      }
+    },
+
+    sessionIdGenerator: (authInfo) => transports.generator(sessionOf(authInfo)),
+
+    requestState<State>({ key, maxAge = 600_000 }: RequestStateOptions): RequestStateCodec<State> {
+      return createRequestStateCodec<State>({ key, ttlSeconds: Math.ceil(maxAge / 1000), bind: holderOf })
+    },
+  }
+}
+
+/** Whom state belongs to: the user and the client, whatever the token; on stdio the one at the other end. */
+function holderOf({ http, mcpReq }: ServerContext): string {
+  if (http === undefined) return JSON.stringify([mcpReq.method])
+  const session = sessionOf(http.authInfo)
+  if (session === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
+  return JSON.stringify([mcpReq.method, session.issuer, session.subject, session.clientId ?? null])
+}
+
+/** The same request; a copy only where its headers can't be changed. */
+function withoutToken(request: Request): Request {
+  try {
+    request.headers.delete('authorization')
+    return request
+  } catch {
+    const headers = new Headers(request.headers)
+    headers.delete('authorization')
+    return new Request(request, { headers })
+  }
+}

@@ -1,0 +1,57 @@
+import type { AuditFields, AuthenticationRecord, DelegationErrorCode, Session, ToolRecord } from '@mcp-delegation/core'
+
+const NOBODY: readonly string[] = Object.freeze([])
+
+/** What is known about the caller, when, and how it ended. */
+export interface Event {
+  readonly session: Session | undefined
+  readonly now: number
+  readonly durationMs: number
+  readonly code: DelegationErrorCode | undefined
+}
+
+function base({ session, now, durationMs, code }: Event): AuditFields {
+  return {
+    at: new Date(now),
+    sessionId: session?.id,
+    issuer: session?.issuer,
+    subject: session?.subject,
+    clientId: session?.clientId,
+    act: session?.act ?? NOBODY,
+    durationMs,
+    code,
+    traceId: undefined,
+  }
+}
+
+/** A refusal at the gate. */
+export function authenticationRecord(event: Event): AuthenticationRecord {
+  return { event: 'authentication', outcome: 'refused', ...base(event) }
+}
+
+/** A tool call, or the refusal of one. */
+export function toolRecord(
+  event: Event,
+  tool: string,
+  outcome: ToolRecord['outcome'],
+  args: ToolRecord['arguments'],
+): ToolRecord {
+  return {
+    event: 'tool',
+    outcome,
+    ...base(event),
+    tool,
+    groups: event.session === undefined ? NOBODY : [...event.session.groups],
+    arguments: args,
+  }
+}
+
+/** The members of `args` that may be recorded: own ones, by an allow list. */
+export function auditedArguments(allowed: readonly string[] | undefined, args: unknown): ToolRecord['arguments'] {
+  if (allowed === undefined || args === null || typeof args !== 'object') return {}
+  return Object.fromEntries(
+    allowed
+      .filter((name) => Object.hasOwn(args, name))
+      .map((name) => [name, (args as Readonly<Record<string, unknown>>)[name]]),
+  )
+}
