@@ -3,5 +3,5 @@
  * `e`. Two names that look the same may be one account.
  */
 export function looks(name: string): string {
-  return name.normalize('NFKD').replace(/\p{M}/gu, '').toUpperCase().toLowerCase().replace(/\s+/g, ' ')
+  return name.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase().toUpperCase().replace(/\s+/g, ' ')
 }

@@ -100,6 +100,21 @@ describe('a personal account first, the shared one for the rest', () => {
   })
 })
 
+test('two people with one name at two backends have a module for each', async () => {
+  const at = (target: string, subject: string) =>
+    userAccounts({
+      accounts: [{ issuer: IDP, subject, target, username: 'jdoe', password: given(`${subject} at ${target}`) }],
+    })
+  const { registry } = open({ erp: firstMapped(at('billing', 'alice'), at('crm', 'bob')) })
+  await using _ = registry
+  const ask = async (session: Session, target: string): Promise<string> =>
+    registry.delegate('erp', session, { target }).then((lease) => lease.value.password.reveal(), codeOf)
+  expect(await ask(alice, 'billing')).toBe('alice at billing')
+  expect(await ask(bob, 'crm')).toBe('bob at crm')
+  expect(await ask(alice, 'crm')).toBe('ERR_DELEGATION_NO_IDENTITY')
+  expect(await ask(bob, 'billing')).toBe('ERR_DELEGATION_NO_IDENTITY')
+})
+
 test('levels share nothing, and a change of level counts at once', async () => {
   const { registry, audit } = open({
     billing: serviceAccount({

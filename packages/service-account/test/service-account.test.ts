@@ -259,10 +259,12 @@ describe('the password', () => {
 
   test('is not handed out after an abort', async () => {
     const controller = new AbortController()
+    let reads = 0
     const accounts = {
       billing: {
         username: 'bill',
         password: async () => {
+          reads++
           controller.abort(new Error('nobody waits'))
           return 'too-late-password'
         },
@@ -272,6 +274,7 @@ describe('the password', () => {
     const issue = () => module.issue({ target: 'billing' }, contextOf(alice, 'bill', controller.signal))
     await expect(issue()).rejects.toThrow('nobody waits')
     await expect(issue()).rejects.toThrow('nobody waits')
+    expect(reads).toBe(1)
   })
 
   test('is tried for every account by the check', async () => {

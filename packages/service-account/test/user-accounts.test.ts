@@ -53,6 +53,9 @@ test('issuer, subject and target cannot be shifted into each other', async () =>
   expect(await login(module, testSession({ issuer: 'a', subject: 'b","c' }), 'd')).toBe('b","c_b password of b","c')
   expect(await login(module, testSession({ issuer: 'a","b', subject: 'c' }), 'd')).toBeUndefined()
   expect(await login(module, testSession({ issuer: 'a', subject: 'b' }), 'c","d')).toBeUndefined()
+  const plain = userAccounts({ accounts: [entry('bc', { issuer: 'a', target: 'd' })] })
+  expect(await login(plain, testSession({ issuer: 'ab', subject: 'c' }), 'd')).toBeUndefined()
+  expect(await login(plain, testSession({ issuer: 'a', subject: 'b' }), 'cd')).toBeUndefined()
 })
 
 test('a machine is denied, with and without an entry', async () => {
