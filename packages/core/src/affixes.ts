@@ -18,7 +18,7 @@ export function gives({ prefix, suffix, matches }: Affixes, principal: string): 
   )
 }
 
-/** Whether some text is among the answers of both; exact where it is known which characters values may hold. */
+/** Whether some text may be among the answers of both; where it says no, none is. */
 export function affixesMeet(one: Affixes, two: Affixes): boolean {
   const [long, short] = one.prefix.length >= two.prefix.length ? [one, two] : [two, one]
   if (!long.prefix.startsWith(short.prefix)) return false
