@@ -4,6 +4,8 @@ import { isCleanText } from './text.ts'
 const MAX_LENGTH = 8192
 const MAX_DEPTH = 8
 const FORBIDDEN: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
+/** ASCII that stands in JSON as it is. */
+const UNESCAPED = /^[ !#-[\]-~]*$/
 
 /**
  * JSON with sorted keys: equal values have equal texts, whatever the order of their properties. Absent and undefined
@@ -19,7 +21,7 @@ function write(value: unknown, depth: number): string {
     case 'string':
       if (value !== '' && !isCleanText(value, MAX_LENGTH))
         throw new TypeError('holds a string that is malformed, too long or has control characters')
-      return JSON.stringify(value)
+      return quoted(value)
     case 'boolean':
       return value ? 'true' : 'false'
     case 'number':
@@ -32,6 +34,10 @@ function write(value: unknown, depth: number): string {
     default:
       throw new TypeError(`holds a ${typeof value}`)
   }
+}
+
+function quoted(text: string): string {
+  return UNESCAPED.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 function bounded(text: string): string {
@@ -61,7 +67,7 @@ function writeObject(object: object, depth: number): string {
     const member = (object as Record<string, unknown>)[name]
     if (member === undefined) continue
     if (FORBIDDEN.has(name) || !isCleanText(name, 255)) throw new TypeError('holds a property with a forbidden name')
-    text = bounded(`${text}${text === '' ? '' : ','}${JSON.stringify(name)}:${write(member, depth + 1)}`)
+    text = bounded(`${text}${text === '' ? '' : ','}${quoted(name)}:${write(member, depth + 1)}`)
   }
   return `{${text}}`
 }

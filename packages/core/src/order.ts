@@ -2,7 +2,7 @@ import type { Attempt } from './attempt.ts'
 import { DelegationError, isDelegationError } from './errors.ts'
 import type { Member } from './member.ts'
 import type { CheckedOptions } from './options.ts'
-import { type Decision, decide, type Policy } from './policy.ts'
+import { type Decision, type DelegationAttempt, decide, type Policy } from './policy.ts'
 import { checkRequest } from './request.ts'
 import { keyOf, type Session, type SessionSnapshot } from './session.ts'
 import { isCleanText, printable } from './text.ts'
@@ -38,13 +38,9 @@ export function prepare(
   const principal = principalOf(member, session, value)
   if (principal === undefined) return undefined
   attempt.principal = principal
-  const decision = askPolicy(options, (policy) =>
-    policy.delegation({ session, tool: attempt.tool, module: attempt.module, type: module.type, target, principal }),
-  )
-  if (!decision.allowed) {
-    const message = `the policy refused: ${printable(String(decision.reason), 200)}`
-    const { scopes } = decision
-    throw scopes === undefined ? denied(message) : new DelegationError('ERR_SESSION_SCOPE', message, { scopes })
+  if (options.policy !== undefined) {
+    const { tool, module: name } = attempt
+    checkPolicy(options, { session, tool, module: name, type: module.type, target, principal })
   }
   if (module.shared !== true) member.principals.claim(principal, session, module)
   const token = module.reuse === 'token' ? keyOf(session.id) : ''
@@ -62,6 +58,14 @@ function principalOf({ module }: Member, session: Session, request: unknown): st
   }
   if (principal === undefined || isCleanText(principal, 255)) return principal
   throw denied('the mapping gave a malformed account name')
+}
+
+function checkPolicy(options: CheckedOptions, asked: DelegationAttempt): void {
+  const decision = askPolicy(options, (policy) => policy.delegation(asked))
+  if (decision.allowed) return
+  const message = `the policy refused: ${printable(String(decision.reason), 200)}`
+  const { scopes } = decision
+  throw scopes === undefined ? denied(message) : new DelegationError('ERR_SESSION_SCOPE', message, { scopes })
 }
 
 /** The policy's answer; where the backends decide, yes. */
