@@ -153,8 +153,7 @@ function preflight(cors: Readonly<Record<string, string>>, requestedHeaders: str
 
 /** The path of a URL, or of a path with a query. */
 function pathOf(url: string): string {
-  const start = url.startsWith('/') ? 0 : url.indexOf('/', url.indexOf('://') + 3)
-  if (start < 0) return '/'
-  const end = url.slice(start).search(/[?#]/)
-  return end < 0 ? url.slice(start) : url.slice(start, start + end)
+  const path = url.startsWith('/') ? url : url.slice(url.indexOf('://') + 3).replace(/^[^/?#]*/, '')
+  const end = path.search(/[?#]/)
+  return end < 0 ? path : path.slice(0, end)
 }

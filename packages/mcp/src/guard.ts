@@ -53,12 +53,12 @@ export interface Invocation<Context> {
 export interface Guard<M extends ModuleMap> {
   /**
    * Runs `handler` for a session in good standing that may call the tool, and records the call, once. Never rejects,
-   * but for what `passes` says is no failure.
+   * but with an error for which `passes` answers what the call is recorded as.
    */
   run<Context, Result>(
     call: Invocation<Context>,
     handler: (args: never, call: ToolCall<M, Context>) => Promise<Result>,
-    passes?: (error: unknown) => boolean,
+    passes?: (error: unknown) => ToolRecord['outcome'] | undefined,
   ): Promise<Result | ToolError>
 }
 
@@ -79,9 +79,9 @@ function failure(text: string): ToolError {
 
 const URL_ELICITATION_REQUIRED = -32042
 
-/** Whether a handler threw to have the user open a page: control flow that the SDKs know, not a failure. */
-export function asksForUrl(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === URL_ELICITATION_REQUIRED
+/** For errors by which a handler has the user open a page: control flow that the SDKs know, not a failure. */
+export function asksForUrl(error: unknown): 'ok' | undefined {
+  return error instanceof Error && (error as { code?: unknown }).code === URL_ELICITATION_REQUIRED ? 'ok' : undefined
 }
 
 const DENIALS: ReadonlySet<DelegationErrorCode> = new Set([
@@ -166,8 +166,9 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
         })
         if ((answer as { isError?: unknown } | undefined)?.isError === true) outcome = 'failed'
       } catch (error) {
-        outcome = 'failed'
-        if (admitted && passes?.(error) === true) thrown = error
+        const passed = admitted ? passes?.(error) : undefined
+        outcome = passed ?? 'failed'
+        if (passed !== undefined) thrown = error
         else if (isDelegationError(error)) {
           code = error.code
           if (!admitted && DENIALS.has(code)) outcome = 'denied'

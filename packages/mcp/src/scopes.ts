@@ -33,7 +33,7 @@ export function scopeHierarchy(includes: Readonly<Record<string, readonly string
   const direct = new Map(
     Object.entries(includes).map(([scope, included]) => {
       checkScopes([scope], 'scopeHierarchy')
-      return [scope, checkScopes(included, `scopeHierarchy["${scope}"]`)]
+      return [scope, checkScopes(included, `scopeHierarchy.${scope}`)]
     }),
   )
   /** By scope: every other scope that includes it. */

@@ -100,7 +100,7 @@ export function protectFastMcp<const M extends ModuleMap>(options: ProtectOption
         execute(args, context) {
           const { signal, session } = context
           const call = { tool: name, args, signal, context, session: () => callerOf(session) }
-          return guard.run(call, execute, (error) => error instanceof UserError)
+          return guard.run(call, execute, (error) => (error instanceof UserError ? 'failed' : undefined))
         },
       }
     },

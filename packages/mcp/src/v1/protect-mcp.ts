@@ -7,7 +7,7 @@ import { withHeaders } from '../answer.ts'
 import { authInfoOf, sessionOf } from '../auth-info.ts'
 import { createGate } from '../gate.ts'
 import { asksForUrl, createGuard, type ToolCall as GuardedCall } from '../guard.ts'
-import { dropAuthorization, headOf, type NodeRequest, sendAnswer } from '../node-http.ts'
+import { headOf, type NodeRequest, redactAuthorization, sendAnswer } from '../node-http.ts'
 import { operations } from '../operations.ts'
 import { checkOptions, type ProtectOptions } from '../options.ts'
 import { stdioSession } from '../stdio-session.ts'
@@ -109,7 +109,7 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
         if (scopes !== undefined)
           return sendAnswer(response, withHeaders(challenges.insufficientScope(scopes), headers))
         request.auth = authInfoOf(session, resource, metadata.url)
-        dropAuthorization(request)
+        redactAuthorization(request)
         for (const name in headers) response.setHeader(name, headers[name] ?? '')
       } catch (error) {
         log.error({ err: error }, 'a request failed')
