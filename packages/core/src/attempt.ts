@@ -53,7 +53,7 @@ export class Attempt {
     const outcome = error === undefined ? 'aborted' : FAILURES.has(error.code) ? 'failed' : 'refused'
     if (outcome === 'refused' && this.registered !== undefined) this.registered.counters.refusals++
     this.#end(outcome, error?.code, durationMs)
-    await recorder.note(this.#record(recorder, outcome, error?.code, durationMs))
+    await recorder.note(this.#record(recorder, outcome, error, durationMs))
   }
 
   /** Ends telemetry for an attempt whose record was not accepted. */
@@ -64,10 +64,10 @@ export class Attempt {
   #record(
     recorder: Recorder,
     outcome: DelegationRecord['outcome'],
-    code: DelegationErrorCode | undefined,
+    error: DelegationError | undefined,
     durationMs: number,
   ): DelegationRecord {
-    const base = recorder.base(this.snapshot?.session, this.span, durationMs, code)
+    const base = recorder.base(this.snapshot?.session, this.span, durationMs, error)
     // Field by field: every hit writes a record, and a spread costs as much as the rest of the hit.
     return {
       event: this.event,
@@ -80,6 +80,7 @@ export class Attempt {
       act: base.act,
       durationMs: base.durationMs,
       code: base.code,
+      reason: base.reason,
       traceId: base.traceId,
       tool: this.tool,
       module: this.module,

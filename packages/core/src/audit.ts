@@ -17,6 +17,8 @@ export interface AuditFields {
   readonly act: readonly string[]
   readonly durationMs: number
   readonly code: DelegationErrorCode | undefined
+  /** Why, in words that are safe to show; undefined where nothing was refused and nothing failed. */
+  readonly reason: string | undefined
   readonly traceId: string | undefined
 }
 

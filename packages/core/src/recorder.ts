@@ -1,10 +1,10 @@
 import type { Span } from '@opentelemetry/api'
 import { type AuditFields, type AuditRecord, type AuditSink, cleanRecord } from './audit.ts'
 import type { Clock } from './clock.ts'
-import { DelegationError, type DelegationErrorCode } from './errors.ts'
+import { DelegationError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Session } from './session.ts'
-import { traceIdOf } from './telemetry.ts'
+import { activeTraceId, traceIdOf } from './telemetry.ts'
 
 const NOBODY: readonly string[] = Object.freeze([])
 
@@ -27,7 +27,7 @@ export class Recorder {
     who: Partial<Session> | undefined,
     span: Span | undefined,
     durationMs: number,
-    code: DelegationErrorCode | undefined,
+    error: DelegationError | undefined,
   ): AuditFields {
     return {
       at: new Date(this.#clock.now()),
@@ -37,17 +37,20 @@ export class Recorder {
       clientId: who?.clientId,
       act: who?.act ?? NOBODY,
       durationMs,
-      code,
+      code: error?.code,
+      reason: error?.message,
       traceId: span === undefined ? undefined : traceIdOf(span),
     }
   }
 
   /**
-   * Cleans the record and hands it to the sink. Returns a promise only where the sink does.
+   * Cleans the record, adds the trace that is active now, and hands it to the sink. Returns a promise only where the
+   * sink does.
    * @throws DelegationError `ERR_AUDIT_FAILED` where the sink fails or does not answer in time.
    */
   accept(record: AuditRecord): void | Promise<void> {
-    return this.acceptClean(cleanRecord(record))
+    const { traceId = activeTraceId() } = record
+    return this.acceptClean(cleanRecord({ ...record, traceId }))
   }
 
   /** As {@link accept}, for a record whose strings are known to be bounded and printable. */

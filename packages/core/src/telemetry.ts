@@ -63,6 +63,12 @@ export function traceIdOf(span: Span): string | undefined {
   return traceId === '00000000000000000000000000000000' ? undefined : traceId
 }
 
+/** The trace that is active now. */
+export function activeTraceId(): string | undefined {
+  const span = trace.getActiveSpan()
+  return span === undefined ? undefined : traceIdOf(span)
+}
+
 /** Ends the span and counts the attempt. */
 export function endSpan(span: Span, measured: Measured, durationMs: number): void {
   const labels: Attributes = {

@@ -63,6 +63,7 @@ test('a delegation record says who, as whom, for what, by which tool, and with w
       act: ['agent-7'],
       durationMs: expect.any(Number),
       code: undefined,
+      reason: undefined,
       traceId: undefined,
       tool: 'list\\u{202e}',
       module: 'module',
@@ -96,4 +97,15 @@ test('pino gets each record as fields, at level info', async () => {
     { level: 30, event: 'delegation', outcome: 'issued', subject: 'alice', msg: 'audit: delegation' },
   ])
   expect(() => pinoAudit({} as never)).toThrow('"logger"')
+})
+
+test('a refusal says why, in the words that the caller got', async () => {
+  const principal = (): string => 'root'
+  const { registry, audit } = testRegistry({ module: testModule({ principal }) })
+  await registry.delegate('module', testSession({ subject: 'alice' }), { target: 'x' })
+  await registry.delegate('module', testSession({ subject: 'bob' }), { target: 'x' }).catch(() => {})
+  expect(audit.records).toMatchObject([
+    { reason: undefined },
+    { code: 'ERR_DELEGATION_DENIED', reason: 'principal_conflict: the account belongs to another identity' },
+  ])
 })

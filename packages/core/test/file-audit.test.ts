@@ -27,6 +27,7 @@ const record = (subject: string): AuditRecord => ({
   act: [],
   durationMs: 1,
   code: 'ERR_SESSION_INVALID',
+  reason: undefined,
   traceId: undefined,
 })
 

@@ -51,6 +51,8 @@ test('each attempt is a span, a count and a duration, with labels of bounded num
     await registry.delegate('refusing', testSession(), { target: 'x' }).catch(() => {})
     await registry.delegate('no such thing' as 'module', testSession(), { target: 'x' }).catch(() => {})
     expect(audit.records[0]).toMatchObject({ traceId: parent.spanContext().traceId })
+    await registry.block({ issuer: 'https://idp.example', subject: 'mallory' })
+    expect(audit.records.at(-1)).toMatchObject({ event: 'block', traceId: parent.spanContext().traceId })
     parent.end()
   })
   const finished = spans.getFinishedSpans().filter(({ name }) => name === 'mcp_delegation.delegate')

@@ -44,11 +44,13 @@ const UNKNOWN_TRANSPORT_SESSION: Answer = jsonAnswer(404, {
   id: null,
 })
 const RETRY_AFTER_SECONDS = 5
-const GONE: Refusal = { answer: { status: 499, headers: {}, body: undefined }, code: undefined }
+const GONE: Refusal = { answer: { status: 499, headers: {}, body: undefined }, code: undefined, reason: undefined }
 
 interface Refusal {
   readonly answer: Answer
   readonly code: DelegationErrorCode | undefined
+  /** For audit. */
+  readonly reason: string | undefined
   readonly session?: Session | undefined
 }
 
@@ -56,7 +58,11 @@ interface Refusal {
 export function createGate<M extends ModuleMap>(settings: Settings<M>, transports: TransportSessions): Gate {
   const { verifier, registry, baseScopes, hierarchy, metadata, challenges, origins, log, clock } = settings
 
-  const MALFORMED: Refusal = { answer: challenges.malformed, code: 'ERR_SESSION_INVALID' }
+  const MALFORMED: Refusal = {
+    answer: challenges.malformed,
+    code: 'ERR_SESSION_INVALID',
+    reason: 'the request does not carry one bearer token in its Authorization header',
+  }
 
   async function verify(token: string, signal: AbortSignal | undefined): Promise<Session | Refusal> {
     try {
@@ -69,47 +75,59 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
   function refusalOf(error: unknown): Refusal {
     if (!isDelegationError(error)) {
       log.error({ err: error }, 'the verifier failed')
-      return { answer: challenges.failed, code: undefined }
+      return { answer: challenges.failed, code: undefined, reason: undefined }
     }
-    const { code, retryAfter } = error
+    const { code, retryAfter, message: reason } = error
     const wait = retryAfter === undefined ? RETRY_AFTER_SECONDS : Math.ceil((retryAfter.getTime() - clock.now()) / 1000)
     const seconds = Math.max(1, wait)
     switch (code) {
       case 'ERR_SESSION_INVALID':
       case 'ERR_SESSION_EXPIRED':
         log.debug({ err: error }, 'a token was refused')
-        return { answer: challenges.invalidToken, code }
+        return { answer: challenges.invalidToken, code, reason }
       case 'ERR_SESSION_SCOPE':
-        return { answer: challenges.insufficientScope([...new Set([...baseScopes, ...(error.scopes ?? [])])]), code }
+        return {
+          answer: challenges.insufficientScope([...new Set([...baseScopes, ...(error.scopes ?? [])])]),
+          code,
+          reason,
+        }
       case 'ERR_SESSION_BLOCKED':
       case 'ERR_DELEGATION_DENIED':
-        return { answer: challenges.accessDenied, code }
+        return { answer: challenges.accessDenied, code, reason }
       case 'ERR_DELEGATION_UNAVAILABLE':
-        log.warn({ err: error }, 'tokens cannot be verified')
-        return { answer: challenges.unavailable(seconds), code }
+        log.warn({ err: error }, 'callers cannot be verified')
+        return { answer: challenges.unavailable(seconds), code, reason }
       case 'ERR_RATE_LIMITED':
-        return { answer: challenges.tooMany(seconds), code }
+        return { answer: challenges.tooMany(seconds), code, reason }
       default:
         log.error({ err: error }, 'the verifier failed')
-        return { answer: challenges.failed, code }
+        return { answer: challenges.failed, code, reason }
     }
   }
 
   function judge(session: Session, transportSession: string | undefined): Refusal | undefined {
-    const standing = registry.standing(session)
-    if (standing === 'blocked') return { answer: challenges.accessDenied, code: 'ERR_SESSION_BLOCKED', session }
-    if (standing === 'ended') return { answer: challenges.invalidToken, code: 'ERR_SESSION_INVALID', session }
+    const refused = (code: DelegationErrorCode, reason: string, answer: Answer): Refusal => {
+      return { answer, code, reason, session }
+    }
+    let standing: ReturnType<typeof registry.standing>
+    try {
+      standing = registry.standing(session)
+    } catch (error) {
+      return { ...refusalOf(error), session }
+    }
+    if (standing === 'blocked') return refused('ERR_SESSION_BLOCKED', 'the user is blocked', challenges.accessDenied)
+    if (standing === 'ended') return refused('ERR_SESSION_INVALID', 'the session was ended', challenges.invalidToken)
     if (transportSession !== undefined && !transports.belongs(session, transportSession))
-      return { answer: UNKNOWN_TRANSPORT_SESSION, code: 'ERR_SESSION_INVALID', session }
+      return refused('ERR_SESSION_INVALID', 'the transport session is not of this caller', UNKNOWN_TRANSPORT_SESSION)
     if (!hierarchy.covers(session.scopes, baseScopes))
-      return { answer: challenges.insufficientScope(baseScopes), code: 'ERR_SESSION_SCOPE', session }
+      return refused('ERR_SESSION_SCOPE', 'a base scope is missing', challenges.insufficientScope(baseScopes))
     return undefined
   }
 
-  async function record({ code, session }: Refusal, startedAt: number): Promise<void> {
+  async function record({ code, reason, session }: Refusal, startedAt: number): Promise<void> {
     const durationMs = performance.now() - startedAt
     try {
-      await registry.audit(authenticationRecord({ session, now: clock.now(), durationMs, code }))
+      await registry.audit(authenticationRecord({ session, now: clock.now(), durationMs, code, reason }))
     } catch (error) {
       log.error({ err: error, code }, 'a refusal could not be recorded')
     }

@@ -143,6 +143,7 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
       let admitted = false
       let outcome: ToolRecord['outcome'] = 'ok'
       let code: DelegationErrorCode | undefined
+      let reason: string | undefined
       let thrown: unknown
       let answer: Awaited<ReturnType<typeof handler>> | ToolError | undefined
       try {
@@ -173,17 +174,19 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
           code = error.code
           if (!admitted && DENIALS.has(code)) outcome = 'denied'
           log.debug({ err: error, tool }, 'a tool was refused')
+          reason = error.message
           answer = toolError(error)
-        } else if (signal.aborted) answer = failure('the call was cancelled')
-        else {
-          log.error({ err: error, tool }, 'a tool failed')
-          answer = failure('tool failed')
+        } else {
+          reason = signal.aborted ? 'the call was cancelled' : 'tool failed'
+          if (!signal.aborted) log.error({ err: error, tool }, 'a tool failed')
+          answer = failure(reason)
         }
       } finally {
         leases.end(lost)
       }
       try {
-        const event = { session, now: clock.now(), durationMs: performance.now() - startedAt, code }
+        const durationMs = performance.now() - startedAt
+        const event = { session, now: clock.now(), durationMs, code, reason }
         const allowed = auditedArguments(settings.auditedArguments.get(tool), args)
         await registry.audit(toolRecord(event, tool, outcome, allowed))
       } catch (error) {

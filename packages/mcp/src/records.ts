@@ -8,9 +8,11 @@ export interface Event {
   readonly now: number
   readonly durationMs: number
   readonly code: DelegationErrorCode | undefined
+  /** Why, in words that are safe to show. */
+  readonly reason: string | undefined
 }
 
-function base({ session, now, durationMs, code }: Event): AuditFields {
+function fieldsOf({ session, now, durationMs, code, reason }: Event): AuditFields {
   return {
     at: new Date(now),
     sessionId: session?.id,
@@ -20,13 +22,14 @@ function base({ session, now, durationMs, code }: Event): AuditFields {
     act: session?.act ?? NOBODY,
     durationMs,
     code,
+    reason,
     traceId: undefined,
   }
 }
 
 /** A refusal at the gate. */
 export function authenticationRecord(event: Event): AuthenticationRecord {
-  return { event: 'authentication', outcome: 'refused', ...base(event) }
+  return { event: 'authentication', outcome: 'refused', ...fieldsOf(event) }
 }
 
 /** A tool call, or the refusal of one. */
@@ -39,7 +42,7 @@ export function toolRecord(
   return {
     event: 'tool',
     outcome,
-    ...base(event),
+    ...fieldsOf(event),
     tool,
     groups: event.session === undefined ? NOBODY : [...event.session.groups],
     arguments: args,

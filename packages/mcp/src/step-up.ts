@@ -10,9 +10,10 @@ export type StepUp = (tool: string, session: Session) => Promise<readonly string
 export function createStepUp<M extends ModuleMap>(settings: Settings<M>, operations: Operations): StepUp {
   const { registry, log, clock } = settings
   return async (tool, session) => {
-    const scopes = operations.refusal(tool, session)?.scopes
-    if (scopes === undefined) return undefined
-    const event = { session, now: clock.now(), durationMs: 0, code: 'ERR_SESSION_SCOPE' as const }
+    const refusal = operations.refusal(tool, session)
+    if (refusal?.scopes === undefined) return undefined
+    const { code, message: reason, scopes } = refusal
+    const event = { session, now: clock.now(), durationMs: 0, code, reason }
     try {
       await registry.audit(toolRecord(event, tool, 'denied', {}))
     } catch (error) {

@@ -72,6 +72,7 @@ describe('refusals', () => {
         act: [],
         durationMs: expect.any(Number),
         code: 'ERR_SESSION_INVALID',
+        reason: 'the token is not valid',
         traceId: undefined,
       },
     ])
@@ -162,7 +163,7 @@ describe('refusals', () => {
     const soon = failing('ERR_DELEGATION_UNAVAILABLE', { retryAfter: new Date(clock.now() + 6_500) })
     const { admit, log } = gateOf({ clock, verifier: soon })
     expect(await admit()).toMatchObject({ status: 503, headers: { 'retry-after': '7' } })
-    expect(log.entries).toMatchObject([{ level: 'warn', message: 'tokens cannot be verified' }])
+    expect(log.entries).toMatchObject([{ level: 'warn', message: 'callers cannot be verified' }])
     clock.tick(60_000)
     expect(await admit()).toMatchObject({ headers: { 'retry-after': '1' } })
     const { admit: unsaid } = gateOf({ verifier: failing('ERR_DELEGATION_UNAVAILABLE') })
@@ -192,6 +193,21 @@ describe('refusals', () => {
     const { admit, log } = gateOf({}, { audit: () => Promise.reject(new Error('disk full')) })
     expect(await admit({ authorization: 'Bearer forged' })).toMatchObject({ status: 401 })
     expect(log.entries.at(-1)).toMatchObject({ level: 'error', message: 'a refusal could not be recorded' })
+  })
+
+  test('an outage of the block store is 503: whether the caller is blocked cannot be told', async () => {
+    const blocks = {
+      standing: () => {
+        throw new Error('connect ECONNREFUSED')
+      },
+      block: async () => {},
+      unblock: async () => {},
+    }
+    const { admit, records } = gateOf({}, { blocks })
+    const answer = await admit()
+    expect(answer).toMatchObject({ status: 503 })
+    expect(JSON.stringify(answer)).not.toContain('ECONNREFUSED')
+    expect(records).toMatchObject([{ event: 'authentication', code: 'ERR_DELEGATION_UNAVAILABLE', subject: 'alice' }])
   })
 
   test('nobody is refused, or recorded, who has gone', async () => {

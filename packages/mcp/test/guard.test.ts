@@ -54,7 +54,7 @@ describe('a call', () => {
         act: [],
         durationMs: expect.any(Number),
         code: undefined,
-        traceId: undefined,
+        reason: undefined,
         groups: ['staff', 'admins'],
         arguments: {},
       },
@@ -115,7 +115,7 @@ describe('an error', () => {
       throw thrown
     })
     expect(result).toEqual({ content: [{ type: 'text', text: 'tool failed' }], isError: true, _meta: {} })
-    expect(tools()).toMatchObject([{ outcome: 'failed', code: undefined }])
+    expect(tools()).toMatchObject([{ outcome: 'failed', code: undefined, reason: 'tool failed' }])
     expect(log.entries).toMatchObject([{ level: 'error', message: 'a tool failed', fields: { err: thrown } }])
   })
 
