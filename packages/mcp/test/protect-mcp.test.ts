@@ -1,49 +1,11 @@
-import type { AuditRecord } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { protectMcp } from '../src/protect-mcp.ts'
-import { METADATA, type Modules, RESOURCE, verifierOf, world } from './support.ts'
+import { clientOf, ERAS, serverOf, tools, whoami } from './clients.ts'
+import { METADATA, verifierOf, world } from './support.ts'
 
-type Protected = ReturnType<typeof protectMcp<Modules>>
-type Fetch = (request: Request) => Promise<Response>
-const ERAS = ['2025-11-25', '2026-07-28'] as const
-
-/** A real client that speaks to `serve` without a socket. */
-async function clientOf(serve: Fetch, token: string, era: (typeof ERAS)[number] = '2026-07-28'): Promise<Client> {
-  const client = new Client(
-    { name: 'test', version: '1.0.0' },
-    era === '2026-07-28' ? { versionNegotiation: { mode: 'auto' } } : {},
-  )
-  const transport = new StreamableHTTPClientTransport(new URL(RESOURCE), {
-    fetch: (url, init) => serve(new Request(url, init)),
-    requestInit: { headers: { authorization: `Bearer ${token}` } },
-  })
-  await client.connect(transport)
-  return client
-}
-
-function serverOf(register: (server: McpServer) => void, options?: ConstructorParameters<typeof McpServer>[1]) {
-  return createMcpHandler(() => {
-    const server = new McpServer({ name: 'test', version: '1.0.0' }, options)
-    register(server)
-    return server
-  })
-}
-
-const tools = (records: readonly AuditRecord[]) => records.filter(({ event }) => event === 'tool')
-const whoami = (mcp: Protected) => (server: McpServer) => {
-  server.registerTool(
-    'whoami',
-    { inputSchema: z.object({ greeting: z.string() }) },
-    mcp.tool('whoami', async ({ greeting }, { session, delegate }) => {
-      await using name = await delegate('names', {})
-      return { content: [{ type: 'text', text: `${greeting} ${session.subject} as ${name.value.name}` }] }
-    }),
-  )
-}
 describe.each(ERAS)('a tool on %s', (era) => {
   test('sees each user as themselves and acts as them', async () => {
     const { options, records } = world()

@@ -2,10 +2,15 @@ import { testSession } from '@mcp-delegation/core/testing'
 import { expect, test } from 'vitest'
 import { auditedArguments, authenticationRecord, toolRecord } from '../src/records.ts'
 
-const EVENT = { session: undefined, now: 1_000, durationMs: 5, code: 'ERR_SESSION_INVALID' as const }
+const EVENT = { session: undefined, now: 1_000, durationMs: 5, code: 'ERR_SESSION_INVALID' as const, reason: 'expired' }
 
 test('a record names the caller where there is one, and nobody else', () => {
-  expect(authenticationRecord(EVENT)).toMatchObject({ at: new Date(1_000), subject: undefined, act: [] })
+  expect(authenticationRecord(EVENT)).toMatchObject({
+    at: new Date(1_000),
+    subject: undefined,
+    act: [],
+    reason: 'expired',
+  })
   const session = testSession({ act: ['agent'], groups: new Set(['staff']) })
   expect(authenticationRecord({ ...EVENT, session })).toMatchObject({
     sessionId: session.id,
