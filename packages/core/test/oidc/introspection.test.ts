@@ -167,7 +167,9 @@ describe('it is an outage', () => {
     async (endpoint) => {
       const document = { issuer: signer.issuer, jwks_uri: signer.jwksUri, introspection_endpoint: endpoint }
       signer.json('/.well-known/openid-configuration', document)
-      expect(await outcomeOf(verifierWith().verify(TOKEN))).toMatchObject(OUTAGE)
+      const outcome = await outcomeOf(verifierWith().verify(TOKEN))
+      expect(outcome).toMatchObject(OUTAGE)
+      expect(outcome.reason).toContain('no "introspection_endpoint"')
     },
   )
 

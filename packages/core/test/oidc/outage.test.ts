@@ -56,16 +56,18 @@ test('what only is down for the discovery document or the key set is an outage a
 })
 
 describe('a document that cannot be right is an outage:', () => {
-  test.each<[string, (issuer: string) => Readonly<Record<string, unknown>>]>([
-    ['another issuer', () => ({ issuer: 'https://other.example' })],
-    ['an issuer with a slash more', (issuer) => ({ issuer: `${issuer}/` })],
-    ['no issuer', () => ({ issuer: undefined })],
-    ['no place of keys', () => ({ jwks_uri: undefined })],
-    ['keys over plain HTTP from elsewhere', () => ({ jwks_uri: 'http://keys.example/jwks' })],
-    ['keys from a file', () => ({ jwks_uri: 'file:///etc/passwd' })],
-  ])('%s', async (_, change) => {
+  test.each<[string, string, (issuer: string) => Readonly<Record<string, unknown>>]>([
+    ['another issuer', 'of another issuer', () => ({ issuer: 'https://other.example' })],
+    ['an issuer with a slash more', 'of another issuer', (issuer) => ({ issuer: `${issuer}/` })],
+    ['no issuer', 'of another issuer', () => ({ issuer: undefined })],
+    ['no place of keys', 'no "jwks_uri"', () => ({ jwks_uri: undefined })],
+    ['keys over plain HTTP from elsewhere', 'no "jwks_uri"', () => ({ jwks_uri: 'http://keys.example/jwks' })],
+    ['keys from a file', 'no "jwks_uri"', () => ({ jwks_uri: 'file:///etc/passwd' })],
+  ])('%s', async (_, reason, change) => {
     signer.json(DISCOVERY, { issuer: signer.issuer, jwks_uri: signer.jwksUri, ...change(signer.issuer) })
-    expect(await outcomeOf(verifierOf(signer).verify(await signer.sign()))).toMatchObject(OUTAGE)
+    const outcome = await outcomeOf(verifierOf(signer).verify(await signer.sign()))
+    expect(outcome).toMatchObject(OUTAGE)
+    expect(outcome.reason).toContain(reason)
   })
 
   test.each([
@@ -121,13 +123,22 @@ test('the cause of an outage says what happened on the network', async () => {
   await signer.turn('fair')
 })
 
-test('an outage is told to the log, without the token', async () => {
+test('an outage is a warning in the log, a refusal a remark, and neither shows the token', async () => {
   const lines: string[] = []
-  const write = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`)
-  const log = { debug: write, info: write, warn: write, error: write }
+  const write =
+    (level: string) =>
+    (fields: object, text: string): void =>
+      void lines.push(`${level}: ${text} ${JSON.stringify(fields)}`)
+  const log = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  const verifier = verifierOf(signer, {}, { ...quick, log })
+  const [token, foreign] = [await signer.sign(), await signer.sign({ aud: 'https://other.example' })]
   await signer.turn('unavailable')
-  const token = await signer.sign()
-  await outcomeOf(verifierOf(signer, {}, { ...quick, log }).verify(token))
-  expect(lines).toEqual([expect.stringMatching(/^an access token could not be verified .*503/)])
-  expect(lines.join()).not.toContain(token.split('.')[1])
+  await outcomeOf(verifier.verify(token))
+  await signer.turn('fair')
+  await outcomeOf(verifier.verify(foreign))
+  expect(lines).toEqual([
+    expect.stringMatching(/^warn: an access token could not be verified .*ERR_DELEGATION_UNAVAILABLE.*503/),
+    expect.stringMatching(/^debug: an access token was refused .*ERR_SESSION_INVALID.*aud/),
+  ])
+  for (const part of `${token}.${foreign}`.split('.')) expect(lines.join()).not.toContain(part)
 })

@@ -150,6 +150,24 @@ test('a profile of one’s own can ask for a better proof', async () => {
   expect(await read(profile, user, { login: { kind: 'api-key' } })).toMatchObject({ kind: 'machine' })
 })
 
+test('a machine is also known where a profile of one’s own names the client in its own way', async () => {
+  const profile: IssuerProfile = {
+    ...issuerProfiles.rfc9068,
+    clientId: [['app', 'name']],
+    user: [{ claim: 'sub', present: true }],
+  }
+  const { user } = VENDOR_TOKENS.rfc9068
+  expect(await read(profile, user, { app: { name: 'portal' } })).toMatchObject({ kind: 'user', clientId: 'portal' })
+  expect(await read(profile, user, { app: { name: 'portal' }, sub: 'portal' })).toMatchObject({ kind: 'machine' })
+})
+
+test('an authentik ID token to which a mapping adds one of the marks of an access token is refused', async () => {
+  for (const mark of [{ azp: 'client' }, { uid: 'u' }])
+    expect(await outcomeOf(read('authentik', VENDOR_TOKENS.authentik.id, mark))).toMatchObject({
+      code: 'ERR_SESSION_INVALID',
+    })
+})
+
 test('a profile can’t be changed later, neither one’s own nor one that has a name', async () => {
   const types: (string | null)[] = ['at+jwt']
   const user = [{ claim: 'amr', present: true as const }]
