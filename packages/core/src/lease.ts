@@ -23,6 +23,8 @@ export interface Credential<Value> extends AsyncDisposable {
   invalidate(): void
 }
 
+const NOTHING_TO_DO = Promise.resolve()
+
 /** See {@link Credential}. */
 export class Lease implements Credential<unknown> {
   readonly #cache: CredentialCache
@@ -74,9 +76,9 @@ export class Lease implements Credential<unknown> {
     this.#cache.invalidate(this.#entry)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended) return
+  [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return NOTHING_TO_DO
     this.#ended = true
-    await this.#cache.endLease(this.#entry, this.#expiresAt)
+    return this.#cache.endLease(this.#entry, this.#cover) ?? NOTHING_TO_DO
   }
 }

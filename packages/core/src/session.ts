@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { canonicalJson, isPlainObject } from './canonical-json.ts'
 import { DelegationError } from './errors.ts'
 import { type Secret, secret } from './secret.ts'
-import { isCleanText, printable } from './text.ts'
+import { inOnePiece, isCleanText, printable } from './text.ts'
 
 /** Who somebody is: the pair, never the subject alone. */
 export interface Identity {
@@ -189,7 +189,7 @@ export function createSession(verified: VerifiedClaims): Session {
   const sid = isCleanText(claims['sid'], MAX_IDENTITY_BYTES) ? claims['sid'] : undefined
   const snapshot: SessionSnapshot = {
     session: kept,
-    identity: keyOf(issuer, subject),
+    identity: inOnePiece(keyOf(issuer, subject)),
     // Hashed once, so that the keys made of it are short.
     key: digest(keyOf(issuer, subject, clientId ?? '', rights(kept))),
     cover: { id, sid, expiresAt, ended: false },

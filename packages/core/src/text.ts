@@ -12,6 +12,14 @@ export function printable(text: string, max: number): string {
   return cut.replace(UNPRINTABLES, escaped)
 }
 
+/**
+ * The same text, stored in one piece. The engine keeps what was concatenated as a tree of its parts: for a text that
+ * stays, several times its size. For well-formed text.
+ */
+export function inOnePiece(text: string): string {
+  return Buffer.from(text).toString()
+}
+
 /** Whether `text` is well-formed Unicode of 1 to `maxBytes` UTF-8 bytes without control or format characters. */
 export function isCleanText(text: unknown, maxBytes: number): text is string {
   if (typeof text !== 'string' || text === '' || text.length > maxBytes) return false

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { isCleanText, printable } from '../src/text.ts'
+import { inOnePiece, isCleanText, printable } from '../src/text.ts'
 
 const HOSTILE: Readonly<Record<string, string>> = {
   'a line feed': 'a\nb',
@@ -68,4 +68,9 @@ test('what is printed is clean and bounded, whatever the input', () => {
       expect(shown.length).toBeLessThanOrEqual(max * 10 + 1)
     }),
   )
+})
+
+test('a text in one piece is the same text', () => {
+  const wellFormed = fc.string({ unit: 'grapheme' })
+  fc.assert(fc.property(wellFormed, wellFormed, (one, other) => inOnePiece(one + other) === one + other))
 })
