@@ -19,7 +19,7 @@ export function withHeaders(answer: Answer, headers: Readonly<Record<string, str
   return headers === undefined ? answer : { ...answer, headers: { ...answer.headers, ...headers } }
 }
 
-/** The answer as a web-standard response. */
+/** The answer as a web-standard response. Some servers' own `Response` writes to the headers that it is given. */
 export function toResponse({ status, headers, body }: Answer): Response {
-  return new Response(body ?? null, { status, headers })
+  return new Response(body ?? null, { status, headers: { ...headers } })
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type Answer, jsonAnswer } from './answer.ts'
+import type { Answer } from './answer.ts'
+import { BodyTooLarge, parseJson } from './body.ts'
 import type { Head } from './gate.ts'
 
 /** A request as Node's frameworks extend it. */
@@ -53,16 +54,6 @@ export function sendAnswer(response: ServerResponse, { status, headers, body }: 
   response.end(body)
 }
 
-/** Says that the body is longer than the server reads. */
-export class BodyTooLarge extends Error {}
-
-/** The answer to it; the rest of the body is not read. */
-export const TOO_LARGE: Answer = jsonAnswer(
-  413,
-  { jsonrpc: '2.0', error: { code: -32000, message: 'Payload Too Large' }, id: null },
-  { connection: 'close' },
-)
-
 /** A request's body. */
 export interface Content {
   readonly text: string | undefined
@@ -86,14 +77,6 @@ export async function contentOf(request: NodeRequest, given: unknown, max: numbe
   if (parsed !== undefined) return { text: JSON.stringify(parsed), parsed, preparsed: true }
   const text = await readBody(request, max)
   return { text, parsed: parseJson(text), preparsed: false }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 function readBody(request: IncomingMessage, max: number): Promise<string> {

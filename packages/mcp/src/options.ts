@@ -24,8 +24,8 @@ export interface ProtectOptions<M extends ModuleMap> {
   /** Makes the one session of a server on stdio. Called at the first tool call, and again after the session's expiry. */
   readonly stdio?: (() => Promise<Session>) | undefined
   /**
-   * Up to how many bytes of a request's body the Node form reads. Default: 4,194,304 (4 MiB). The handler's own
-   * `maxRequestBodySize` counts for the fetch form only.
+   * Up to how many bytes of a request's body are read. Default: 4,194,304 (4 MiB). It counts in place of the handler's
+   * own `maxRequestBodySize`; a body parser in front has a limit of its own.
    */
   readonly maxBodySize?: number | undefined
   /** Default: silent. */

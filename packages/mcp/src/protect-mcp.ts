@@ -13,18 +13,11 @@ import {
 } from '@modelcontextprotocol/server'
 import { toResponse } from './answer.ts'
 import { authInfoOf, sessionOf } from './auth-info.ts'
+import { BodyTooLarge, TOO_LARGE } from './body.ts'
+import { headOf as headOfRequest, withoutToken } from './fetch-http.ts'
 import { createGate } from './gate.ts'
 import { asksForUrl, createGuard, type ToolCall as GuardedCall } from './guard.ts'
-import {
-  BodyTooLarge,
-  contentOf,
-  headOf,
-  type NodeRequest,
-  sendAnswer,
-  sendResponse,
-  TOO_LARGE,
-  toRequest,
-} from './node-http.ts'
+import { contentOf, headOf, type NodeRequest, sendAnswer, sendResponse, toRequest } from './node-http.ts'
 import { operations } from './operations.ts'
 import { checkOptions, type ProtectOptions } from './options.ts'
 import { stdioSession } from './stdio-session.ts'
@@ -140,22 +133,21 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
     },
 
     fetch: (handler) => async (request) => {
-      const admitted = await gate.admit(
-        {
-          method: request.method,
-          url: request.url,
-          authorization: request.headers.get('authorization') ?? undefined,
-          origin: request.headers.get('origin') ?? undefined,
-          transportSession: request.headers.get('mcp-session-id') ?? undefined,
-          requestedHeaders: request.headers.get('access-control-request-headers') ?? undefined,
-        },
-        request.signal,
-      )
+      const admitted = await gate.admit(headOfRequest(request), request.signal)
       if ('status' in admitted) return toResponse(admitted)
       const authInfo = authInfoOf(admitted.session, resource, metadata.url)
-      const response = await handler.fetch(withoutToken(request), { authInfo })
-      for (const name in admitted.headers) response.headers.set(name, admitted.headers[name] ?? '')
-      return response
+      try {
+        const forwarded = await withoutToken(request, maxBodySize)
+        const response = await handler.fetch(forwarded.request, {
+          authInfo,
+          ...(forwarded.parsed !== undefined && { parsedBody: forwarded.parsed }),
+        })
+        for (const name in admitted.headers) response.headers.set(name, admitted.headers[name] ?? '')
+        return response
+      } catch (error) {
+        if (error instanceof BodyTooLarge) return toResponse(TOO_LARGE)
+        throw error
+      }
     },
 
     node: (handler) => async (request: NodeRequest, response, body) => {
@@ -195,16 +187,4 @@ function holderOf({ http, mcpReq }: ServerContext): string {
   const session = sessionOf(http.authInfo)
   if (session === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
   return JSON.stringify([mcpReq.method, session.issuer, session.subject, session.clientId ?? null])
-}
-
-/** The same request; a copy only where its headers can't be changed. */
-function withoutToken(request: Request): Request {
-  try {
-    request.headers.delete('authorization')
-    return request
-  } catch {
-    const headers = new Headers(request.headers)
-    headers.delete('authorization')
-    return new Request(request, { headers })
-  }
 }

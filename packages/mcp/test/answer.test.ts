@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { jsonAnswer, toResponse, withHeaders } from '../src/answer.ts'
 
 test('an answer becomes a response', async () => {
@@ -18,4 +18,15 @@ test('more headers make another answer, and none the same', () => {
   expect(withHeaders(answer, undefined)).toBe(answer)
   withHeaders(answer, { vary: 'origin' })
   expect(answer.headers).not.toHaveProperty('vary')
+})
+
+test('a response that writes to its headers leaves the answer as it is', () => {
+  const answer = jsonAnswer(401, {})
+  const made = vi.spyOn(globalThis, 'Response').mockImplementation(function (this: unknown, _body, init) {
+    Object.assign(init?.headers ?? {}, { 'content-length': '2' })
+    return {} as Response
+  })
+  expect(() => toResponse(answer)).not.toThrow()
+  made.mockRestore()
+  expect(answer.headers).not.toHaveProperty('content-length')
 })

@@ -8,8 +8,8 @@ import {
 } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { BodyTooLarge } from '../src/body.ts'
 import {
-  BodyTooLarge,
   contentOf,
   headOf,
   type NodeRequest,

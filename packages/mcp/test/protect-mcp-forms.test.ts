@@ -27,21 +27,57 @@ describe('the fetch form', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  test('takes the token also out of a request whose headers cannot be changed', async () => {
-    const request = new Request(RESOURCE, { method: 'POST', body: '{}', headers: { authorization: 'Bearer alice' } })
-    vi.spyOn(request.headers, 'delete').mockImplementation(() => {
-      throw new TypeError('immutable')
-    })
-    let seen: Request | undefined
-    const handler = {
-      async fetch(given: Request): Promise<Response> {
-        seen = given
+  test('hands the body over once parsed, and keeps the token back', async () => {
+    const seen: unknown[] = []
+    const handler: Pick<McpHttpHandler, 'fetch'> = {
+      async fetch(request, options) {
+        seen.push(await request.clone().json(), options?.parsedBody, options?.authInfo?.token)
+        seen.push(request.headers.has('authorization'), request.clone().headers.has('authorization'))
         return new Response()
       },
     }
-    await mcp.fetch(handler)(request)
-    expect(seen?.headers.has('authorization')).toBe(false)
-    expect(await seen?.text()).toBe('{}')
+    const headers = { authorization: 'Bearer alice' }
+    await mcp.fetch(handler)(new Request(RESOURCE, { method: 'POST', body: '{"a":1}', headers }))
+    expect(seen).toEqual([{ a: 1 }, { a: 1 }, '[redacted]', false, false])
+  })
+
+  test('leaves what is not JSON, and what has no body, to the handler', async () => {
+    const seen: unknown[] = []
+    const handler: Pick<McpHttpHandler, 'fetch'> = {
+      async fetch(request, options) {
+        seen.push(request.method, await request.text(), options)
+        return new Response()
+      },
+    }
+    const headers = { authorization: 'Bearer alice' }
+    for (const init of [{ method: 'POST', body: '{' }, { method: 'POST' }, { method: 'GET' }])
+      await mcp.fetch(handler)(new Request(RESOURCE, { ...init, headers }))
+    const authInfo = expect.anything()
+    expect(seen).toEqual(['POST', '{', { authInfo }, 'POST', '', { authInfo }, 'GET', '', { authInfo }])
+  })
+
+  test('answers 413 for a body over the limit, and lets the handler’s failure through', async () => {
+    const limited = protectMcp(world({ maxBodySize: 10 }).options)
+    const failing = { fetch: () => Promise.reject(new Error('closed')) }
+    const post = (body: string): Request =>
+      new Request(RESOURCE, { method: 'POST', body, headers: { authorization: 'Bearer alice' } })
+    expect((await limited.fetch(failing)(post('x'.repeat(11)))).status).toBe(413)
+    await expect(limited.fetch(failing)(post('{}'))).rejects.toThrow('closed')
+  })
+
+  test('aborts the handler when the request is aborted', async () => {
+    const leaving = new AbortController()
+    let seen: AbortSignal | undefined
+    const handler = {
+      async fetch(request: Request): Promise<Response> {
+        seen = request.signal
+        return new Response()
+      },
+    }
+    const headers = { authorization: 'Bearer alice' }
+    await mcp.fetch(handler)(new Request(RESOURCE, { method: 'POST', body: '{}', headers, signal: leaving.signal }))
+    leaving.abort()
+    expect(seen?.aborted).toBe(true)
   })
 })
 
