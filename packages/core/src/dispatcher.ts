@@ -22,6 +22,21 @@ export interface DelegateOptions {
   readonly tool?: string | undefined
 }
 
+/** What was issued, and the lease that keeps it until those who wait for it have theirs. */
+interface Held {
+  readonly entry: Entry
+  readonly lease: Lease
+}
+
+/** The session on whose behalf a run was to begin may not be served any more. Others may be waiting for it too. */
+class OwnerGone extends Error {
+  readonly refusal: DelegationError
+  constructor(refusal: DelegationError) {
+    super(refusal.message)
+    this.refusal = refusal
+  }
+}
+
 const SWEEP_INTERVAL = 1_000
 const REFRESH_RETRY = 10_000
 const CACHE_LIMITS = { coverGrace: 60_000, leaseGrace: 60_000, invalidateInterval: 10_000, maxSweep: 2_000 }
@@ -32,7 +47,7 @@ export class Dispatcher {
   readonly #registered: ReadonlyMap<string, Registered>
   readonly #recorder: Recorder
   readonly #cache: CredentialCache
-  readonly #flights = new SingleFlight<SessionSnapshot, Entry>()
+  readonly #flights: SingleFlight<SessionSnapshot, Held, Lease>
   readonly #refusals: NegativeCache
   readonly #sweeper: NodeJS.Timeout
   #unique = 0
@@ -45,6 +60,10 @@ export class Dispatcher {
     this.#recorder = recorder
     this.#cache = new CredentialCache({ ...CACHE_LIMITS, max, maxPerUser, releaseDeadline: deadline }, clock, log)
     this.#refusals = new NegativeCache(max, clock)
+    this.#flights = new SingleFlight({
+      share: ({ entry }, snapshot) => this.#cache.lease(entry, snapshot),
+      shared: ({ lease }) => void lease[Symbol.asyncDispose](),
+    })
     this.#sweeper = setInterval(() => this.#cache.sweep(), SWEEP_INTERVAL).unref()
   }
 
@@ -189,18 +208,18 @@ export class Dispatcher {
     let lease: Lease
     try {
       attempt.cache = 'joined'
-      const entry = await this.#flights.run(this.#flightKey(order), snapshot, signal, (controller) => {
+      lease = await this.#flights.run(this.#flightKey(order), snapshot, signal, (controller) => {
         attempt.cache = 'miss'
         return this.#issue(attempt, registered, order, controller)
       })
-      attempt.principal = entry.principal
-      lease = this.#cache.lease(entry, snapshot)
+      attempt.principal = lease.principal
     } catch (error) {
-      if (!isDelegationError(error) || error.code !== 'ERR_DELEGATION_NO_IDENTITY') throw error
+      const again = error instanceof OwnerGone
+      if (!again && (!isDelegationError(error) || error.code !== 'ERR_DELEGATION_NO_IDENTITY')) throw error
       attempt.principal = undefined
       signal?.throwIfAborted()
       this.#admit(snapshot)
-      return this.#walk(attempt, registered, place + 1, snapshot, request, signal)
+      return this.#walk(attempt, registered, again ? place : place + 1, snapshot, request, signal)
     }
     try {
       this.#confirm(lease, snapshot)
@@ -229,27 +248,29 @@ export class Dispatcher {
     refreshed.then(
       async (fresh) => {
         attempt.principal = fresh.principal
+        void fresh[Symbol.asyncDispose]()
         try {
           await attempt.succeed(this.#recorder, 'issued')
         } catch (error) {
           attempt.lose(toDelegationError(error))
-          this.#cache.drop(fresh, 'aborted')
+          fresh.discard()
         }
       },
       async (error: unknown) => {
-        this.#options.log.warn({ err: error, module: registered.name }, 'a credential could not be refreshed')
-        await attempt.fail(this.#recorder, toDelegationError(error))
+        const failure = error instanceof OwnerGone ? error.refusal : error
+        this.#options.log.warn({ err: failure, module: registered.name }, 'a credential could not be refreshed')
+        await attempt.fail(this.#recorder, toDelegationError(failure))
       },
     )
   }
 
-  async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Entry> {
+  async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Held> {
     const { member, snapshot, principal, key } = order
     const { clock, log } = this.#options
-    const accept = (issued: IssuedCredential<unknown>): Entry => {
+    const accept = (issued: IssuedCredential<unknown>): Held => {
       const now = clock.now()
       const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
-      return this.#cache.add({
+      const entry = this.#cache.add({
         key,
         type: member.module.type,
         principal: issued.principal ?? principal,
@@ -260,6 +281,15 @@ export class Dispatcher {
         refreshAt: now + (expiresAt - now) * (0.75 + Math.random() * 0.1),
         snapshot,
       })
+      return { entry, lease: this.#cache.lease(entry, snapshot) }
+    }
+    // The session may have come to its end while it waited for a turn.
+    const begin = (): void => {
+      try {
+        this.#admit(snapshot)
+      } catch (error) {
+        throw new OwnerGone(toDelegationError(error))
+      }
     }
     try {
       return await issue(
@@ -268,6 +298,7 @@ export class Dispatcher {
         {
           clock,
           log,
+          begin,
           accept,
           discard: (issued) => this.#cache.discard(issued),
           run: (work) => withSpan(attempt.span, work),

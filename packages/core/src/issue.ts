@@ -20,6 +20,8 @@ export interface IssueOrder {
 export interface IssueSurroundings<T> {
   readonly clock: Clock
   readonly log: Logger
+  /** Called when it is this issue's turn; where it throws, the module is not asked. */
+  begin(): void
   /** Takes over a credential that is in time. Called synchronously, before anything else can happen. */
   accept(issued: IssuedCredential<unknown>): T
   /** Gives back a credential that can't be used. */
@@ -38,7 +40,7 @@ const STUCK_GRACE = 60_000
 export async function issue<T>(
   order: IssueOrder,
   controller: AbortController,
-  { clock, log, accept, discard, run }: IssueSurroundings<T>,
+  { clock, log, begin, accept, discard, run }: IssueSurroundings<T>,
 ): Promise<T> {
   const { member, snapshot, key } = order
   const { signal } = controller
@@ -49,6 +51,13 @@ export async function issue<T>(
     const previous = member.running.get(key)
     if (previous !== undefined) await unlessAborted(previous, signal)
     const leave = await member.admission.enter(snapshot.identity, signal)
+    try {
+      signal.throwIfAborted()
+      begin()
+    } catch (error) {
+      leave()
+      throw error
+    }
     const { session } = snapshot
     const context = { session, principal: order.principal, signal, clock, log }
     const issued = (async () => run(() => member.module.issue(order.request, context)))()

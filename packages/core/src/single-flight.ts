@@ -1,20 +1,34 @@
-interface Waiter<Owner, T> {
+interface Waiter<Owner, Share> {
   readonly owner: Owner
-  resolve(value: T): void
+  resolve(value: Share): void
   reject(reason: unknown): void
 }
 
-interface Flight<Owner, T> {
+interface Flight<Owner, Share> {
   readonly controller: AbortController
-  readonly waiters: Set<Waiter<Owner, T>>
+  readonly waiters: Set<Waiter<Owner, Share>>
+}
+
+/** What waiters get of a result that must be held while it is handed out. Called synchronously, one after the other. */
+export interface Sharing<Owner, T, Share> {
+  /** The part of one waiter. */
+  share(value: T, owner: Owner): Share
+  /** Every waiter has a share; there may have been none. */
+  shared(value: T): void
 }
 
 /**
  * One run per key: whoever asks while it is under way waits for the same result. A caller who aborts stops waiting
  * alone; the run is aborted when every caller has left.
  */
-export class SingleFlight<Owner, T> {
-  readonly #flights = new Map<string, Flight<Owner, T>>()
+export class SingleFlight<Owner, T, Share = T> {
+  readonly #flights = new Map<string, Flight<Owner, Share>>()
+  readonly #sharing: Sharing<Owner, T, Share>
+
+  /** @param sharing default: every waiter gets the result itself. */
+  constructor(sharing?: Sharing<Owner, T, Share>) {
+    this.#sharing = sharing ?? { share: (value) => value as unknown as Share, shared: () => {} }
+  }
 
   /** How many runs are under way. */
   get size(): number {
@@ -34,11 +48,11 @@ export class SingleFlight<Owner, T> {
     owner: Owner,
     signal: AbortSignal | undefined,
     start: (controller: AbortController) => Promise<T>,
-  ): Promise<T> {
+  ): Promise<Share> {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     const flight = this.#flights.get(key) ?? this.#start(key, start)
-    return new Promise<T>((resolve, reject) => {
-      const waiter: Waiter<Owner, T> = { owner, resolve, reject }
+    return new Promise<Share>((resolve, reject) => {
+      const waiter: Waiter<Owner, Share> = { owner, resolve, reject }
       if (signal !== undefined) {
         const leave = (): void => this.#leave(key, flight, waiter, signal.reason)
         signal.addEventListener('abort', leave, { once: true })
@@ -61,12 +75,13 @@ export class SingleFlight<Owner, T> {
       for (const waiter of flight.waiters) if (matches(waiter.owner)) this.#leave(key, flight, waiter, reason)
   }
 
-  #start(key: string, start: (controller: AbortController) => Promise<T>): Flight<Owner, T> {
-    const flight: Flight<Owner, T> = { controller: new AbortController(), waiters: new Set() }
+  #start(key: string, start: (controller: AbortController) => Promise<T>): Flight<Owner, Share> {
+    const flight: Flight<Owner, Share> = { controller: new AbortController(), waiters: new Set() }
     this.#flights.set(key, flight)
     start(flight.controller).then(
       (value) => {
-        for (const waiter of this.#land(key, flight)) waiter.resolve(value)
+        for (const waiter of this.#land(key, flight)) waiter.resolve(this.#sharing.share(value, waiter.owner))
+        this.#sharing.shared(value)
       },
       (reason) => {
         for (const waiter of this.#land(key, flight)) waiter.reject(reason)
@@ -75,14 +90,14 @@ export class SingleFlight<Owner, T> {
     return flight
   }
 
-  #land(key: string, flight: Flight<Owner, T>): readonly Waiter<Owner, T>[] {
+  #land(key: string, flight: Flight<Owner, Share>): readonly Waiter<Owner, Share>[] {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
     const waiters = [...flight.waiters]
     flight.waiters.clear()
     return waiters
   }
 
-  #leave(key: string, flight: Flight<Owner, T>, waiter: Waiter<Owner, T>, reason: unknown): void {
+  #leave(key: string, flight: Flight<Owner, Share>, waiter: Waiter<Owner, Share>, reason: unknown): void {
     if (!flight.waiters.delete(waiter)) return
     if (flight.waiters.size === 0) {
       if (this.#flights.get(key) === flight) this.#flights.delete(key)

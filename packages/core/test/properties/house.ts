@@ -1,0 +1,781 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { vi } from 'vitest'
+import type { AuditRecord } from '../../src/audit.ts'
+import { DelegationError } from '../../src/errors.ts'
+import type { Credential } from '../../src/lease.ts'
+import type { DelegationModule, IssueContext, IssuedCredential, ReleaseReason } from '../../src/module.ts'
+import { firstMapped } from '../../src/module.ts'
+import { DelegationRegistry } from '../../src/registry.ts'
+import type { Session } from '../../src/session.ts'
+import { testSession } from '../../src/testing/test-session.ts'
+import type { Action, Settlement, Setup } from './schedule.ts'
+
+/** A user: the same subjects at two issuers. */
+export interface Person {
+  readonly name: string
+  readonly issuer: string
+  readonly subject: string
+}
+
+export const PEOPLE: readonly Person[] = ['a', 'b'].flatMap((letter) =>
+  ['sam', 'kim'].map((subject) => ({ name: `${subject}@${letter}`, issuer: `https://${letter}.example`, subject })),
+)
+
+/** A token of somebody, and the session that was made of it. */
+export interface Token {
+  readonly session: Session
+  readonly person: Person
+  readonly rights: string
+  readonly sid: string | undefined
+  readonly expiresAt: number
+  readonly machine: boolean
+}
+
+/** A module in its place. */
+export interface Member {
+  readonly type: string
+  readonly reuse: 'user' | 'token' | 'never'
+  readonly shared: boolean
+  principal(person: Person): string | undefined
+}
+
+const own = (person: Person): string => person.name
+const plain: Member = { type: 'plain', reuse: 'user', shared: false, principal: own }
+const perToken: Member = { type: 'per-token', reuse: 'token', shared: false, principal: own }
+const once: Member = { type: 'once', reuse: 'never', shared: false, principal: own }
+const mapped: Member = {
+  type: 'mapped',
+  reuse: 'user',
+  shared: false,
+  principal: (person) => (person.subject === 'sam' ? person.name : undefined),
+}
+const common: Member = { type: 'common', reuse: 'user', shared: true, principal: () => 'common-account' }
+const clash: Member = { type: 'clash', reuse: 'user', shared: false, principal: ({ subject }) => subject }
+
+/** What is registered, by name: `chain` is a list to walk. */
+export const PLACES: Readonly<Record<string, readonly Member[]>> = {
+  plain: [plain],
+  'per-token': [perToken],
+  once: [once],
+  chain: [mapped, common],
+  clash: [clash],
+}
+
+/** What an issued credential is, in these tests. */
+export interface Value {
+  readonly n: number
+}
+
+/** One call of `delegate`. */
+export interface Call {
+  readonly tool: string
+  readonly token: Token
+  readonly place: string
+  readonly request: number
+  readonly startedIn: number
+  readonly startedAt: number
+  readonly clockAtStart: number
+  readonly controller: AbortController
+  state: 'pending' | 'served' | 'failed'
+  lease: Credential<Value> | undefined
+  disposed: boolean
+  credential: Issued | undefined
+  error: unknown
+  /** How many calls of the same user for the same module were under way when it began. */
+  readonly crowd: number
+  /** Whether the policy refused when the call began. */
+  readonly forbidden: boolean
+  /** What happened to the caller while the call was under way: it explains a refusal. */
+  readonly met: Set<'abort' | 'block' | 'end' | 'expiry' | 'forbid' | 'close' | 'sink'>
+  /** The credential that this call has to be served from. */
+  readonly mustHit: Issued | undefined
+}
+
+/** One run of a module's `issue`. */
+export interface Issue {
+  readonly n: number
+  readonly member: Member
+  readonly token: Token
+  readonly request: number
+  readonly key: string
+  readonly signal: AbortSignal
+  readonly startedIn: number
+  /** Nobody waited when it began: a refresh. */
+  readonly unasked: boolean
+  abortedAt: number | undefined
+  settled: boolean
+  settle(how: Settlement): void
+}
+
+/** What a module handed to the registry. */
+export interface Issued {
+  readonly n: number
+  readonly issue: Issue
+  /** Whether the registry was to keep it: it was good, and somebody still waited. */
+  readonly good: boolean
+  readonly expiresAt: number
+  readonly arrivedAt: number
+  readonly hangs: boolean
+  readonly releases: { readonly reason: ReleaseReason; readonly at: number; readonly openLeases: readonly Call[] }[]
+  readonly served: Call[]
+  /** Whether it is known to be in the cache. */
+  sure: boolean
+  /** When a tool said that the backend refused it, and the registry dropped it. */
+  invalidatedIn: number | undefined
+  /** When the record of its issue was refused by the sink. */
+  unrecordedIn: number | undefined
+  /** Since when, without a break, nothing has been a reason to keep it. */
+  overdueSince: number | undefined
+}
+
+/** A definite or passing answer of a module to one key. */
+export interface Answer {
+  readonly key: string
+  readonly person: Person
+  readonly code: string
+  readonly givenIn: number
+  readonly clockAt: number
+  forgottenIn: number | undefined
+}
+
+export interface SinkCall {
+  readonly record: AuditRecord
+  state: 'accepted' | 'refused' | 'held'
+  answer(accepted: boolean): void
+}
+
+export const START: number = Date.parse('2030-01-01T00:00:00Z')
+export const DEADLINE = 10_000
+/** How long an issue that ignores its abort keeps its place. */
+export const STUCK = 60_000
+
+const realImmediate = setImmediate
+
+/** Lets every promise settle that can. */
+export function flush(): Promise<void> {
+  return new Promise((resolve) => realImmediate(resolve))
+}
+
+/** Told of what happens at the moment at which it happens. */
+export interface Observer {
+  issueStarted(issue: Issue): void
+  served(call: Call, lease: Credential<Value>): void
+  failed(call: Call, error: unknown): void
+  released(issued: Issued): void
+}
+
+/** The registry under test, with everything around it under control and written down. */
+export class House {
+  readonly setup: Setup
+  readonly registry: DelegationRegistry<Record<string, DelegationModule<{ r: number }, Value>>>
+  readonly tokens: Token[] = []
+  readonly calls: Call[] = []
+  readonly issues: Issue[] = []
+  readonly issued: Issued[] = []
+  readonly answers: Answer[] = []
+  readonly sunk: SinkCall[] = []
+  readonly blocks = new Map<Person, { readonly until: number; certain: boolean }>()
+  /** When a credential of a key was dropped because a backend refused it. */
+  readonly invalidations = new Map<string, number>()
+  readonly endedIds = new Set<string>()
+  readonly endedSids = new Set<string>()
+  readonly forbidden = new Set<Person>()
+  readonly problems: string[] = []
+  observer: Observer | undefined
+  closed = false
+  /** The number of the step that is being taken. */
+  step = 0
+  /** The latest time that the clock has shown. */
+  latest: number = START
+  #skew = 0
+  #sink: Extract<Action, { do: 'sink' }>['mode'] = 'accepts'
+  #throwOnce = false
+  #disposal: Promise<void> | undefined
+
+  constructor(setup: Setup) {
+    this.setup = setup
+    const modules = Object.fromEntries(
+      Object.entries(PLACES).map(([name, [first, second]]) => {
+        const module = this.#module(first as Member)
+        return [name, second === undefined ? module : firstMapped(module, this.#module(second))]
+      }),
+    ) as Record<string, DelegationModule<{ r: number }, Value>>
+    this.registry = new DelegationRegistry({
+      modules,
+      audit: (record) => this.#write(record),
+      policy: {
+        tool: () => ({ allowed: true }),
+        delegation: ({ session }) =>
+          this.forbidden.has(this.tokenOf(session).person)
+            ? { allowed: false, reason: 'forbidden' }
+            : { allowed: true },
+      },
+      cache: { max: setup.max, maxPerUser: setup.maxPerUser, maxAge: setup.maxAge },
+      clock: { now: () => this.now() },
+    })
+    for (const index of PEOPLE.keys())
+      this.#newToken({ do: 'session', user: 2 * index, rights: 0, sid: 0, life: 3_600_000, kind: 'user' })
+  }
+
+  /** What the clock shows. */
+  now(): number {
+    return Date.now() + this.#skew
+  }
+
+  /** The time that has really passed. */
+  elapsed(): number {
+    return Date.now()
+  }
+
+  tokenOf(session: Session): Token {
+    const token = this.tokens.find(({ session: { id } }) => id === session.id)
+    if (token === undefined) throw new Error('a session that nobody made')
+    return token
+  }
+
+  blocked(person: Person): 'yes' | 'maybe' | 'no' {
+    const block = this.blocks.get(person)
+    if (block === undefined || this.now() >= block.until) return 'no'
+    return block.certain ? 'yes' : 'maybe'
+  }
+
+  ended(token: Token): boolean {
+    return this.endedIds.has(token.session.id) || (token.sid !== undefined && this.endedSids.has(token.sid))
+  }
+
+  /** The keys under which a call may be served: one for each member that may come to serve it. */
+  keysOf({ token, place, request }: Pick<Call, 'token' | 'place' | 'request'>): readonly string[] {
+    return (PLACES[place] ?? []).flatMap((member) => keyOf(member, token, request) ?? [])
+  }
+
+  pendingOn(key: string): readonly Call[] {
+    return this.calls.filter((call) => call.state === 'pending' && this.keysOf(call).includes(key))
+  }
+
+  /** Runs of a module that hold a place: those that have not settled, and were not given up long ago. */
+  running(member: Member): readonly Issue[] {
+    return this.issues.filter(
+      (issue) =>
+        issue.member === member &&
+        !issue.settled &&
+        (issue.abortedAt === undefined || this.elapsed() < issue.abortedAt + STUCK),
+    )
+  }
+
+  /** How many calls of a person wait for a module. */
+  waiting(person: Person, place: string): number {
+    return this.pending().filter((call) => call.place === place && call.token.person === person).length
+  }
+
+  /** Whether a record may be on its way for a while. */
+  get sinkIsAsynchronous(): boolean {
+    return this.#sink !== 'accepts'
+  }
+
+  openLeases(): readonly Call[] {
+    return this.calls.filter((call) => call.state === 'served' && !call.disposed)
+  }
+
+  async run(action: Action): Promise<void> {
+    this.step++
+    switch (action.do) {
+      case 'session':
+        this.#newToken(action)
+        break
+      case 'delegate':
+        this.#delegate(this.#token(action.session), action.module, action.request)
+        break
+      case 'again': {
+        const call = pick(this.calls, action.call)
+        if (call === undefined) break
+        const { person, rights } = call.token
+        const token = this.tokens.filter((other) => other.person === person && other.rights === rights).at(-1)
+        this.#delegate(token, Object.keys(PLACES).indexOf(call.place), call.request)
+        break
+      }
+      case 'burst':
+        for (let request = 0; request < action.count; request++)
+          this.#delegate(this.#token(action.session), action.module, 100 + request)
+        break
+      case 'abort': {
+        const call = pick(this.pending(), action.call)
+        call?.met.add('abort')
+        call?.controller.abort(new Error(`abort of ${call.tool}`))
+        break
+      }
+      case 'settle':
+        pick(this.unsettled(), action.issue)?.settle(action.how)
+        break
+      case 'settle all':
+        for (const issue of this.unsettled()) issue.settle({ as: 'issued', life: 600_000, release: 'ok' })
+        break
+      case 'throw':
+        this.#throwOnce = action.at === 'once'
+        break
+      case 'dispose':
+        this.#dispose(pick(this.openLeases(), action.lease))
+        break
+      case 'dispose all':
+        for (const call of this.openLeases()) this.#dispose(call)
+        break
+      case 'invalidate': {
+        this.#invalidate(pick(this.openLeases(), action.lease))
+        break
+      }
+      case 'advance':
+        await this.#advance(action.ms)
+        break
+      case 'ripen': {
+        const issued = pick(
+          this.issued.filter(({ good, releases }) => good && releases.length === 0),
+          action.issued,
+        )
+        if (issued === undefined) break
+        const life = Math.min(issued.expiresAt - issued.arrivedAt, this.setup.maxAge)
+        await this.#advance(Math.max(0, Math.min(issued.arrivedAt + life * action.part - this.now(), 3_600_000)))
+        break
+      }
+      case 'jump':
+        this.#skew += action.ms
+        // A block that was over may hold again.
+        for (const call of this.pending()) this.#meet(call)
+        break
+      case 'block':
+        await this.#block(this.#person(action.user), action.ms)
+        break
+      case 'unblock': {
+        const person = this.#person(action.user)
+        this.blocks.delete(person)
+        this.forget(person)
+        void this.registry.unblock({ issuer: person.issuer, subject: person.subject })
+        break
+      }
+      case 'end':
+        await this.#end(this.#token(action.session), action.by)
+        break
+      case 'forbid': {
+        const person = this.#person(action.user)
+        if (action.allowed) this.forbidden.delete(person)
+        else this.forbidden.add(person)
+        for (const call of this.pending()) if (call.token.person === person) call.met.add('forbid')
+        break
+      }
+      case 'sink':
+        this.#sink = action.mode
+        break
+      case 'let go':
+        for (const entry of this.sunk) if (entry.state === 'held') entry.answer(action.accepted)
+        break
+      case 'close':
+        this.close()
+        break
+    }
+    await this.#settle()
+  }
+
+  /** Ends everything, and waits until it has ended. */
+  async finish(): Promise<void> {
+    await this.run({ do: 'sink', mode: 'accepts' })
+    await this.run({ do: 'let go', accepted: true })
+    await this.run({ do: 'settle all' })
+    await this.run({ do: 'advance', ms: 15_000 })
+    await this.run({ do: 'settle all' })
+    await this.run({ do: 'close' })
+    await this.run({ do: 'advance', ms: 40_000 })
+    await this.#disposal
+  }
+
+  close(): void {
+    this.closed = true
+    for (const call of this.pending()) call.met.add('close')
+    this.#disposal ??= this.registry[Symbol.asyncDispose]()
+  }
+
+  pending(): readonly Call[] {
+    return this.calls.filter((call) => call.state === 'pending')
+  }
+
+  unsettled(): readonly Issue[] {
+    return this.issues.filter((issue) => !issue.settled)
+  }
+
+  /** What a person was refused may not be remembered any more. */
+  forget(person: Person): void {
+    for (const answer of this.answers) if (answer.person === person) answer.forgottenIn ??= this.step
+  }
+
+  /** Lets promises settle, and keeps the books that only time changes. */
+  async #settle(): Promise<void> {
+    await flush()
+    this.latest = Math.max(this.latest, this.now())
+    for (const [, block] of this.blocks) if (this.now() >= block.until) block.certain = false
+  }
+
+  async #advance(ms: number): Promise<void> {
+    let left = ms
+    for (let count = 0; left > 0; count++) {
+      const some = Math.min(left, count < 15 ? 1_000 : 60_000)
+      vi.advanceTimersByTime(some)
+      left -= some
+      for (const call of this.pending()) this.#meet(call)
+      await this.#settle()
+    }
+  }
+
+  /** Odd numbers mean who asked last. */
+  #person(number: number): Person {
+    const last = number % 2 === 1 ? this.calls.at(-1)?.token.person : undefined
+    return last ?? (pick(PEOPLE, number >> 1) as Person)
+  }
+
+  /** Odd numbers mean a token for which something is under way, or else the newest. */
+  #token(number: number): Token {
+    const choice = number >> 1
+    if (number % 2 === 0) return pick(this.tokens, choice) as Token
+    return pick(this.pending(), choice)?.token ?? (this.tokens.at(-1) as Token)
+  }
+
+  #newToken({ user, rights, sid, life, kind }: Extract<Action, { do: 'session' }>): void {
+    const person = this.#person(user)
+    const expiresAt = this.now() + life
+    const session = testSession({
+      issuer: person.issuer,
+      subject: person.subject,
+      kind,
+      scopes: new Set(rights === 0 ? [] : ['write']),
+      claims: sid === 0 ? {} : { sid: `login-${sid}` },
+      issuedAt: new Date(this.now()),
+      expiresAt: new Date(expiresAt),
+    })
+    const machine = kind === 'machine'
+    this.tokens.push({
+      session,
+      person,
+      rights: `${kind} ${rights}`,
+      sid: sid === 0 ? undefined : `login-${sid}`,
+      expiresAt,
+      machine,
+    })
+  }
+
+  #delegate(token: Token | undefined, module: number, request: number): void {
+    if (token === undefined) return
+    const place = pick(Object.keys(PLACES), module) as string
+    const call: Call = {
+      tool: `call ${this.calls.length}`,
+      token,
+      place,
+      request,
+      startedIn: this.step,
+      startedAt: this.elapsed(),
+      clockAtStart: this.now(),
+      controller: new AbortController(),
+      state: 'pending',
+      lease: undefined,
+      disposed: false,
+      credential: undefined,
+      error: undefined,
+      crowd: this.waiting(token.person, place),
+      forbidden: this.forbidden.has(token.person),
+      met: new Set(),
+      mustHit: this.#mustHit(token, place, request),
+    }
+    this.#meet(call)
+    this.calls.push(call)
+    const { signal } = call.controller
+    this.registry.delegate(place, token.session, { r: request }, { signal, tool: call.tool }).then(
+      (lease) => {
+        call.state = 'served'
+        call.lease = lease
+        this.observer?.served(call, lease)
+      },
+      (error: unknown) => {
+        call.state = 'failed'
+        call.error = error
+        this.observer?.failed(call, error)
+      },
+    )
+  }
+
+  /** Notes what now stands against a call. */
+  #meet({ token, met }: Call): void {
+    if (this.blocked(token.person) !== 'no') met.add('block')
+    if (this.ended(token)) met.add('end')
+    if (this.forbidden.has(token.person)) met.add('forbid')
+    if (this.closed) met.add('close')
+    if (this.now() >= token.expiresAt) met.add('expiry')
+  }
+
+  /** The credential that is in the cache for sure, and that this call may have. */
+  #mustHit(token: Token, place: string, request: number): Issued | undefined {
+    const [member, ...others] = PLACES[place] ?? []
+    if (member === undefined || others.length > 0 || member.reuse === 'never') return undefined
+    if (this.blocked(token.person) !== 'no' || this.ended(token) || this.forbidden.has(token.person)) return undefined
+    if (this.closed || this.now() >= token.expiresAt || (token.machine && !member.shared)) return undefined
+    const key = keyOf(member, token, request)
+    return this.issued.find((issued) => issued.sure && issued.issue.key === key)
+  }
+
+  #dispose(call: Call | undefined): void {
+    if (call?.lease === undefined) return
+    call.disposed = true
+    void call.lease[Symbol.asyncDispose]()
+  }
+
+  /** The backend refused a credential: it is dropped, unless another of its key was lately. */
+  #invalidate(call: Call | undefined): void {
+    if (call?.lease === undefined || call.credential === undefined) return
+    const { n, issue, sure } = call.credential
+    const last = this.invalidations.get(issue.key)
+    const lately = last !== undefined && Math.abs(this.now() - last) < 10_000
+    const before = this.#entries()
+    call.lease.invalidate()
+    const heeded = this.#entries() < before
+    if (heeded && lately) this.problems.push(`credential ${n} is the second of its key that is invalidated`)
+    if (sure && !lately && !heeded) this.problems.push(`credential ${n} is cached although it was invalidated`)
+    if (!heeded) return
+    this.invalidations.set(issue.key, this.now())
+    call.credential.sure = false
+    call.credential.invalidatedIn = this.step
+  }
+
+  #entries(): number {
+    return Object.values(this.registry.stats()).reduce((sum, { entries }) => sum + entries, 0)
+  }
+
+  async #block(person: Person, ms: number | undefined): Promise<void> {
+    const until = ms === undefined ? Number.POSITIVE_INFINITY : this.now() + ms
+    this.blocks.set(person, { until, certain: true })
+    this.forget(person)
+    for (const call of this.pending()) if (call.token.person === person) call.met.add('block')
+    for (const issued of this.issued) if (issued.issue.token.person === person) issued.sure = false
+    const alive = this.issued.filter(
+      ({ issue, good, releases }) => good && issue.token.person === person && releases.length === 0,
+    )
+    const { issuer, subject } = person
+    let answered: number | undefined
+    void this.registry
+      .block({ issuer, subject }, { until: ms === undefined ? undefined : new Date(until) })
+      .then(({ credentials }) => {
+        answered = credentials
+      })
+    await this.#settle()
+    for (const { n, releases } of alive)
+      if (releases.length === 0) this.problems.push(`credential ${n} outlived the block of ${person.name}`)
+    if (answered !== undefined && answered !== alive.length)
+      this.problems.push(`the block of ${person.name} ended ${alive.length} credentials, and says ${answered}`)
+  }
+
+  async #end(token: Token, by: 'session' | 'sid' | 'id'): Promise<void> {
+    const { session, sid } = token
+    if (by !== 'sid') this.endedIds.add(session.id)
+    if (by !== 'id' && sid !== undefined) this.endedSids.add(sid)
+    if (by === 'sid' && sid === undefined) return
+    for (const call of this.pending()) if (this.ended(call.token)) call.met.add('end')
+    for (const issued of this.issued) if (issued.issue.token.person === token.person) issued.sure = false
+    for (const issued of this.issued) if (issued.served.some((call) => this.ended(call.token))) issued.sure = false
+    const which = by === 'session' ? session : by === 'id' ? { id: session.id } : { sid: sid as string }
+    void this.registry.endSession(which)
+    await this.#settle()
+    for (const call of this.openLeases())
+      if (this.ended(call.token) && reads(call)) this.problems.push(`${call.tool} can be used after its session ended`)
+    for (const { n, issue, good, releases, served } of this.issued) {
+      if (!good || releases.length > 0) continue
+      const asked = this.calls.filter((call) => this.keysOf(call).includes(issue.key)).map((call) => call.token)
+      const concerned = [issue.token, ...served.map((call) => call.token)].some(
+        (cover) => cover === token || (by !== 'id' && sid !== undefined && cover.sid === sid),
+      )
+      if (concerned && [issue.token, ...asked].every((cover) => this.ended(cover) || this.now() >= cover.expiresAt))
+        this.problems.push(`credential ${n} outlived the last session that covers it`)
+    }
+  }
+
+  #write(record: AuditRecord): void | Promise<void> {
+    const { promise, resolve, reject } = deferred<void>()
+    const entry: SinkCall = {
+      record,
+      state: 'held',
+      answer(accepted) {
+        if (entry.state !== 'held') return
+        entry.state = accepted ? 'accepted' : 'refused'
+        if (accepted) resolve()
+        else reject(new Error('the disk is full'))
+      },
+    }
+    this.sunk.push(entry)
+    if (this.#sink !== 'accepts' && this.#sink !== 'accepts later')
+      this.calls.find(({ tool }) => 'tool' in record && record.tool === tool)?.met.add('sink')
+    switch (this.#sink) {
+      case 'accepts':
+        entry.answer(true)
+        return
+      case 'throws':
+        entry.state = 'refused'
+        throw new Error('the disk is full')
+      case 'rejects':
+        entry.answer(false)
+        return promise
+      case 'accepts later':
+        entry.answer(true)
+        return promise
+      case 'holds':
+        return promise
+    }
+  }
+
+  #module(member: Member): DelegationModule<{ r: number }, Value> {
+    return {
+      type: member.type,
+      request: Request,
+      reuse: member.reuse,
+      shared: member.shared,
+      maxConcurrent: this.setup.maxConcurrent,
+      target: ({ r }) => `target-${r}`,
+      principal: (session) => member.principal(this.tokenOf(session).person),
+      issue: (request, context) => this.#issue(member, request.r, context),
+    }
+  }
+
+  #issue(member: Member, request: number, context: IssueContext): Promise<IssuedCredential<Value>> {
+    const token = this.tokenOf(context.session)
+    const key = keyOf(member, token, request)
+    if (key === undefined) throw new Error(`${member.type} was asked for ${token.person.name}, who is not mapped`)
+    const { promise, resolve, reject } = deferred<IssuedCredential<Value>>()
+    const issue: Issue = {
+      n: this.issues.length,
+      member,
+      token,
+      request,
+      key,
+      signal: context.signal,
+      startedIn: this.step,
+      unasked: this.pendingOn(key).length === 0,
+      abortedAt: context.signal.aborted ? this.elapsed() : undefined,
+      settled: false,
+      settle: (how) => {
+        if (issue.settled) return
+        issue.settled = true
+        switch (how.as) {
+          case 'issued':
+            return resolve(this.#make(issue, this.now() + how.life, how.release, !issue.signal.aborted))
+          case 'failed':
+            this.#answered(issue, how.code)
+            return reject(new DelegationError(how.code, `the backend answers ${how.code}`))
+          case 'bare error':
+            this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
+            return reject(new Error('ECONNRESET'))
+          case 'garbage':
+            this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
+            return resolve(this.#garbage(issue, how.what))
+        }
+      },
+    }
+    context.signal.addEventListener('abort', () => {
+      issue.abortedAt ??= this.elapsed()
+    })
+    this.issues.push(issue)
+    if (context.principal !== member.principal(token.person))
+      this.problems.push(`issue ${issue.n} is for ${context.principal}`)
+    this.observer?.issueStarted(issue)
+    if (this.#throwOnce) {
+      this.#throwOnce = false
+      issue.settled = true
+      this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
+      throw new Error('thrown before there was a promise')
+    }
+    return promise
+  }
+
+  #answered({ key, token, signal }: Issue, code: string): void {
+    if (signal.aborted) return
+    const { person } = token
+    this.answers.push({ key, person, code, givenIn: this.step, clockAt: this.now(), forgottenIn: undefined })
+  }
+
+  #make(
+    issue: Issue,
+    expiresAt: number,
+    release: Extract<Settlement, { as: 'issued' }>['release'],
+    good: boolean,
+  ): IssuedCredential<Value> {
+    const issued: Issued = {
+      n: this.issued.length,
+      issue,
+      good,
+      expiresAt,
+      arrivedAt: this.now(),
+      hangs: release === 'hangs',
+      releases: [],
+      served: [],
+      sure: false,
+      invalidatedIn: undefined,
+      unrecordedIn: undefined,
+      overdueSince: undefined,
+    }
+    this.issued.push(issued)
+    if (good) for (const older of this.issued) if (older !== issued && older.issue.key === issue.key) older.sure = false
+    return {
+      value: { n: issued.n },
+      expiresAt: new Date(expiresAt),
+      release: (reason) => {
+        const openLeases = this.openLeases().filter(({ credential }) => credential === issued)
+        issued.releases.push({ reason, at: this.elapsed(), openLeases })
+        issued.sure = false
+        this.observer?.released(issued)
+        if (release === 'throws') throw new Error('thrown by a release')
+        if (release === 'rejects') return Promise.reject(new Error('a release was rejected'))
+        return release === 'hangs' ? new Promise(() => {}) : Promise.resolve()
+      },
+    }
+  }
+
+  #garbage(issue: Issue, what: Extract<Settlement, { as: 'garbage' }>['what']): IssuedCredential<Value> {
+    if (what === 'nothing') return undefined as never
+    const issued = this.#make(issue, this.now() + (what === 'expired' ? 0 : 60_000), 'ok', false)
+    switch (what) {
+      case 'expired':
+        return issued
+      case 'no value':
+        return { ...issued, value: undefined as never }
+      case 'no expiry':
+        return { ...issued, expiresAt: new Date(Number.NaN) }
+      case 'a bad principal':
+        return { ...issued, principal: 'line\nbreak' }
+    }
+  }
+}
+
+/** The parts that two callers must have in common to be served from one credential. */
+export function keyOf(member: Member, token: Token, request: number): string | undefined {
+  const principal = member.principal(token.person)
+  if (principal === undefined) return undefined
+  const parts = [member.type, token.person.name, token.rights, principal, String(request)]
+  if (member.reuse === 'token') parts.push(token.session.id)
+  return parts.join(' | ')
+}
+
+/** Whether the value of a lease can still be read. */
+export function reads({ lease }: Call): boolean {
+  try {
+    return lease?.value !== undefined
+  } catch {
+    return false
+  }
+}
+
+function deferred<T>() {
+  let resolve: (value: T) => void = () => {}
+  let reject: (reason: unknown) => void = () => {}
+  const promise = new Promise<T>((...both) => {
+    ;[resolve, reject] = both
+  })
+  return { promise, resolve, reject }
+}
+
+function pick<T>(list: readonly T[], number: number): T | undefined {
+  return list[number % list.length]
+}
+
+const Request: StandardSchemaV1<{ r: number }> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { r: number } }) },
+}
