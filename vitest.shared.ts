@@ -19,7 +19,11 @@ export function project(name: string): UserWorkspaceConfig {
       name,
       include: name === 'test' ? ['**/*.test.ts'] : ['test/**/*.test.ts'],
       exclude: ['**/node_modules/**', 'bench/**'],
-      typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: name === 'test' ? 'tsconfig.json' : 'test/tsconfig.json' },
+      typecheck: {
+        enabled: true,
+        include: ['test/**/*.test-d.ts'],
+        tsconfig: name === 'test' ? 'tsconfig.json' : 'test/tsconfig.json',
+      },
       testTimeout: 20_000,
     },
   })

@@ -72,7 +72,7 @@ beforeAll(async () => {
 
 describe('snippets compile', () => {
   test.each([...new Set(snippets.map(({ page }) => page))])('%s', (page) => {
-    expect(errors.filter((line) => line.includes(`${fileOf(page)}-`))).toEqual([])
+    expect(errors.filter((line) => line.includes(`/${fileOf(page)}-`))).toEqual([])
   })
 })
 
