@@ -1,0 +1,40 @@
+/** The middle of `values`. */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  const half = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
+}
+
+/** Runs `work`, and says how much time passed and how much processor time this process used, in microseconds. */
+export async function timed(work) {
+  const cpu = process.cpuUsage()
+  const start = performance.now()
+  await work()
+  const wall = (performance.now() - start) * 1000
+  const { user, system } = process.cpuUsage(cpu)
+  return { wall, cpu: user + system }
+}
+
+/**
+ * Runs every contender once a round, each round beginning with another one, so that what disturbs the machine disturbs
+ * them alike. `contenders` maps names to functions that do their job `calls` times. Returns, by name, the microseconds
+ * per call of every round: `{ wall: number[], cpu: number[] }`.
+ */
+export async function compete(contenders, { rounds, calls }) {
+  const names = Object.keys(contenders)
+  const results = Object.fromEntries(names.map((name) => [name, { wall: [], cpu: [] }]))
+  for (const name of names) await contenders[name](calls)
+  for (let round = 0; round < rounds; round++)
+    for (let turn = 0; turn < names.length; turn++) {
+      const name = names[(round + turn) % names.length]
+      const { wall, cpu } = await timed(() => contenders[name](calls))
+      results[name].wall.push(wall / calls)
+      results[name].cpu.push(cpu / calls)
+    }
+  return results
+}
+
+/** The median, over the rounds, of how much `one` took for each microsecond of `other`. */
+export function ratio(one, other) {
+  return median(one.map((value, round) => value / other[round]))
+}
