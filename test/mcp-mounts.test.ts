@@ -14,7 +14,6 @@ import { fakeModule, memoryAudit, testSession } from '@mcp-delegation/core/testi
 import { type ProtectOptions, protectMcp } from '@mcp-delegation/mcp'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createMcpHandler, InMemoryTransport, type McpHttpHandler, McpServer } from '@modelcontextprotocol/server'
-import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import { afterEach, describe, expect, test } from 'vitest'
 import { withExpress, withExpressJson } from './mounts/express.ts'
 import { withFastify } from './mounts/fastify.ts'
@@ -22,7 +21,7 @@ import { withFastMcp } from './mounts/fastmcp.ts'
 import { withHono } from './mounts/hono.ts'
 import { withNode } from './mounts/node.ts'
 import { withSdkV1 } from './mounts/sdk-v1.ts'
-import { billing } from './mounts/stdio.ts'
+import { serve } from './mounts/stdio.ts'
 
 const loginOf = ({ subject }: Session): PasswordCredential => ({
   kind: 'password',
@@ -153,7 +152,7 @@ describe('the mount for', () => {
     ['2026-07-28', { versionNegotiation: { mode: 'auto' as const } }],
   ])('stdio, on %s', async (_, options) => {
     const [near, far] = InMemoryTransport.createLinkedPair()
-    const handle = serveStdio(billing(optionsFor('https://mcp.example/mcp')), { transport: far })
+    const handle = serve(optionsFor('https://mcp.example/mcp'), { transport: far })
     const client = new Client({ name: 'test', version: '1.0.0' }, options)
     await client.connect(near)
     expect((await client.callTool({ name: 'login' })).content).toEqual([{ type: 'text', text: userInfo().username }])

@@ -2,14 +2,14 @@ import { userInfo } from 'node:os'
 import { createSession, type DelegationModule, type PasswordCredential, type Session } from '@mcp-delegation/core'
 import { type ProtectOptions, protectMcp } from '@mcp-delegation/mcp'
 import { McpServer, type McpServerFactory } from '@modelcontextprotocol/server'
-import { serveStdio } from '@modelcontextprotocol/server/stdio'
+import { type ServeStdioOptions, type StdioServerHandle, serveStdio } from '@modelcontextprotocol/server/stdio'
 
 type Modules = { billing: DelegationModule<{ readonly target: string }, PasswordCredential> }
 
 const HOUR = 3_600_000
 
 /** The person who runs the process is the caller: the operating system has verified them. */
-export async function osUser(): Promise<Session> {
+async function osUser(): Promise<Session> {
   const { username } = userInfo()
   const now = Date.now()
   return createSession({
@@ -29,7 +29,7 @@ export async function osUser(): Promise<Session> {
   })
 }
 
-export function billing(options: ProtectOptions<Modules>): McpServerFactory {
+function billing(options: ProtectOptions<Modules>): McpServerFactory {
   const mcp = protectMcp({ ...options, stdio: osUser })
   return () => {
     const server = new McpServer({ name: 'billing', version: '1.0.0' })
@@ -45,7 +45,7 @@ export function billing(options: ProtectOptions<Modules>): McpServerFactory {
   }
 }
 
-/** Serves stdin and stdout; the same factory would serve HTTP through `createMcpHandler`. */
-export function serve(options: ProtectOptions<Modules>): void {
-  serveStdio(billing(options))
+/** Serves stdin and stdout; `createMcpHandler` would serve the same factory over HTTP. */
+export function serve(options: ProtectOptions<Modules>, stdio: ServeStdioOptions = {}): StdioServerHandle {
+  return serveStdio(billing(options), stdio)
 }

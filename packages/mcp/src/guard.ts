@@ -65,7 +65,7 @@ export interface Guard<M extends ModuleMap> {
 const META = 'mcp-delegation/'
 
 /** The error as a result: its message is safe, its code is in `_meta`, where a program finds it. */
-export function toolError(error: DelegationError): ToolError {
+function toolError(error: DelegationError): ToolError {
   const { code, message, retryAfter, scopes } = error
   const _meta: Record<string, unknown> = { [`${META}code`]: code }
   if (retryAfter !== undefined) _meta[`${META}retryAfter`] = retryAfter.toISOString()
