@@ -75,7 +75,7 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
   function refusalOf(error: unknown): Refusal {
     if (!isDelegationError(error)) {
       log.error({ err: error }, 'the verifier failed')
-      return { answer: challenges.failed, code: undefined, reason: undefined }
+      return { answer: challenges.failed, code: undefined, reason: 'the verifier failed' }
     }
     const { code, retryAfter, message: reason } = error
     const wait = retryAfter === undefined ? RETRY_AFTER_SECONDS : Math.ceil((retryAfter.getTime() - clock.now()) / 1000)
@@ -137,7 +137,10 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
     async admit(head, signal) {
       const described = metadata.answer(head.method, pathOf(head.url))
       if (described !== undefined) return described
-      if (!origins.allows(head.origin)) return FORBIDDEN_ORIGIN
+      if (!origins.allows(head.origin)) {
+        log.debug({ origin: head.origin }, 'a page of a foreign origin was refused')
+        return FORBIDDEN_ORIGIN
+      }
       const cors = corsHeaders(origins, head.origin)
       if (cors !== undefined && head.method === 'OPTIONS') return preflight(cors, head.requestedHeaders)
 

@@ -176,7 +176,7 @@ describe('refusals', () => {
     expect(answer).toMatchObject({ status: 500 })
     expect(JSON.stringify(answer)).not.toContain('undefined is not')
     expect(log.entries).toMatchObject([{ level: 'error', message: 'the verifier failed' }])
-    expect(records).toMatchObject([{ code: undefined }])
+    expect(records).toMatchObject([{ code: undefined, reason: 'the verifier failed' }])
   })
 
   test('a scope that the verifier misses is asked for together with the base scopes', async () => {
@@ -246,8 +246,9 @@ describe('transport sessions', () => {
 
 describe('web pages', () => {
   test('of a foreign origin are refused before their token is looked at', async () => {
-    const { admit, records } = gateOf()
+    const { admit, records, log } = gateOf()
     expect(await admit({ origin: 'https://evil.example' })).toMatchObject({ status: 403 })
+    expect(log.entries).toMatchObject([{ level: 'debug', fields: { origin: 'https://evil.example' } }])
     expect(await admit({ origin: 'null' })).toMatchObject({ status: 403 })
     expect(await admit({ origin: 'https://mcp.example' })).toHaveProperty('session')
     expect(records).toEqual([])
