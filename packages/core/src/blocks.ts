@@ -1,12 +1,18 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
-import { type Identity, identityKey, type Session, snapshotOf } from './session.ts'
+import { type Identity, identityKey, keyOf, type Session, snapshotOf } from './session.ts'
 
 /** `ended`: this token, or its login session, was ended. `blocked`: this identity may not come back. */
 export type Standing = 'good' | 'blocked' | 'ended'
 
+/** A login session, by the `sid` of its tokens; without an issuer, of any issuer. */
+export interface LoginSession {
+  readonly sid: string
+  readonly issuer?: string | undefined
+}
+
 /** Whom a block is about: an identity, every token of a login session, or one token. */
-export type BlockTarget = Identity | { readonly sid: string } | { readonly id: string }
+export type BlockTarget = Identity | LoginSession | { readonly id: string }
 
 /** Who may not come back. Asked on every call, so `standing` is synchronous. */
 export interface BlockStore {
@@ -31,12 +37,14 @@ export function memoryBlocks(options: { readonly clock?: Clock | undefined } = {
       if (snapshot === undefined) return 'ended'
       const { identity, cover } = snapshot
       if (identities.holds(identity)) return 'blocked'
-      if (ids.holds(cover.id) || (cover.sid !== undefined && sids.holds(cover.sid))) return 'ended'
+      if (ids.holds(cover.id)) return 'ended'
+      const { sid, issuer } = cover
+      if (sid !== undefined && (sids.holds(keyOf(sid)) || sids.holds(keyOf(sid, issuer)))) return 'ended'
       return 'good'
     },
     async block(who, until) {
       if ('id' in who) ids.add(who.id, until)
-      else if ('sid' in who) sids.add(who.sid, until)
+      else if ('sid' in who) sids.add(who.issuer === undefined ? keyOf(who.sid) : keyOf(who.sid, who.issuer), until)
       else identities.add(identityKey(who), until)
     },
     async unblock(who) {

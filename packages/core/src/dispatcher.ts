@@ -268,6 +268,7 @@ export class Dispatcher {
     const { member, snapshot, principal, key } = order
     const { clock, log } = this.#options
     const accept = (issued: IssuedCredential<unknown>): Held => {
+      if (member.module.shared !== true) member.principals.prove(principal, snapshot.session, member.module)
       const now = clock.now()
       const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
       const entry = this.#cache.add({
@@ -305,6 +306,7 @@ export class Dispatcher {
         },
       )
     } catch (error) {
+      member.principals.drop(principal, snapshot.session)
       if (key !== undefined && !controller.signal.aborted && isDelegationError(error))
         this.#refusals.add(key, snapshot.identity, error)
       throw error

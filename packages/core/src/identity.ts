@@ -58,7 +58,9 @@ export interface PrincipalMappingOptions {
    * case, constant parts included, and only ASCII: such backends also equate other letters (`ſ` and `s`, `é` and `e`).
    */
   readonly case: 'sensitive' | 'insensitive'
-  /** Lists of identities that are one person, and so may share a principal. Default: none. */
+  /**
+   * Lists of identities that are one person, and so may share a principal that a table gives one of them. Default: none.
+   */
   readonly links?: readonly (readonly Identity[])[] | undefined
 }
 
@@ -88,14 +90,20 @@ interface Rule {
   readonly issuer: string
   resolve(session: Session): string | undefined
   readonly affixes?: Affixes
+  /** Whether `principal` may be that of `subject`; true where that is not known. For rules with affixes. */
+  mayBe?(subject: string, principal: string): boolean
   /** Principal to the identity that has it. */
   readonly table?: ReadonlyMap<string, Identity>
 }
 
 /**
  * A mapping from sessions to the principals of one backend. Different values of a claim, and different rows of a table,
- * are proven to give different principals under the backend's case rule, also across issuers.
- * @throws TypeError naming the option that is malformed, or that could give two people one principal.
+ * are proven to give different principals under the backend's case rule, also across issuers. Links make one exception:
+ * the row of a table may have a principal of another row, or of another issuer's claim, where both are one person's. For
+ * the claim `sub` that is proven; for any other claim, a linked identity at that issuer is taken to be the one with the
+ * value.
+ * @throws TypeError naming the option that is malformed, or the two that could give two people one principal. Two claims
+ * or templates that can meet are such, whatever is linked: who asks first would have the account of somebody else.
  */
 export function principalMapping(options: PrincipalMappingOptions): PrincipalMapping {
   if (options?.case !== 'sensitive' && options?.case !== 'insensitive')
@@ -194,6 +202,7 @@ function affixRule(
       holds: (characters) => !isDefault || DEFAULT_CHARACTERS.test(characters),
       matches: (value) => (insensitive && !isDefault) || pattern.test(value),
     },
+    mayBe: (subject, principal) => !isSubject(path) || spell(prefix + subject + suffix) === principal,
     resolve(session) {
       const value = claimOf(session, path)
       const matched = isCleanText(value, MAX_BYTES) && pattern.test(value)
@@ -204,8 +213,12 @@ function affixRule(
   }
 }
 
+function isSubject(path: readonly string[]): boolean {
+  return path.length === 1 && path[0] === 'sub'
+}
+
 function claimOf(session: Session, path: readonly string[]): unknown {
-  if (path.length === 1 && path[0] === 'sub') return session.subject
+  if (isSubject(path)) return session.subject
   let value: unknown = session.claims
   for (const name of path) {
     if (value === null || typeof value !== 'object' || Array.isArray(value) || !Object.hasOwn(value, name))
@@ -253,8 +266,7 @@ function functionRule(given: unknown, option: string, issuer: string, spell: Spe
 
 /** Who is the same person as whom. */
 class Links {
-  readonly #group = new Map<string, number>()
-  readonly #issuers: ReadonlySet<string>[] = []
+  readonly #group = new Map<string, readonly Identity[]>()
 
   constructor(given: unknown) {
     if (!Array.isArray(given)) throw new TypeError('"links" must be a list of lists of identities')
@@ -262,14 +274,16 @@ class Links {
       const option = `links[${index}]`
       if (!Array.isArray(people) || people.length < 2)
         throw new TypeError(`"${option}" must be a list of two identities or more`)
+      const group: Identity[] = []
       for (const who of people as readonly Partial<Identity>[]) {
-        if (!isCleanText(who?.issuer, MAX_BYTES) || !isCleanText(who.subject, MAX_BYTES))
+        const { issuer, subject } = who ?? {}
+        if (!isCleanText(issuer, MAX_BYTES) || !isCleanText(subject, MAX_BYTES))
           throw new TypeError(`"${option}" must hold identities: { issuer, subject }`)
-        const key = identityKey({ issuer: who.issuer, subject: who.subject })
+        const key = identityKey({ issuer, subject })
         if (this.#group.has(key)) throw new TypeError(`"${option}" holds an identity that is in a list already`)
-        this.#group.set(key, index)
+        this.#group.set(key, group)
+        group.push({ issuer, subject })
       }
-      this.#issuers.push(new Set((people as readonly Identity[]).map(({ issuer }) => issuer)))
     }
   }
 
@@ -279,43 +293,34 @@ class Links {
     return one === other || (group !== undefined && group === this.#group.get(other))
   }
 
-  /** Whether `who` is also somebody at `issuer`. */
-  reach(who: Identity, issuer: string): boolean {
-    const group = this.#group.get(identityKey(who))
-    return group !== undefined && this.#issuers[group]?.has(issuer) === true
-  }
-
-  /** Whether anybody is at both issuers. */
-  span(one: string, other: string): boolean {
-    return this.#issuers.some((issuers) => issuers.has(one) && issuers.has(other))
+  /** The subjects that `who` is at `issuer`. */
+  subjects(who: Identity, issuer: string): readonly string[] {
+    const group = this.#group.get(identityKey(who)) ?? []
+    return group.filter((other) => other.issuer === issuer).map(({ subject }) => subject)
   }
 }
 
 function twoPeople(option: string, principal: string, other = option): TypeError {
   const both = option === other ? `"${option}"` : `"${other}" and "${option}"`
-  return new TypeError(`${both} could give '${printable(principal, 64)}' to two people that no list of "links" joins`)
+  const example = printable(principal, 64)
+  return new TypeError(`${both} could give '${example}' to two people; "links" may join only rows of a table to others`)
 }
 
-/**
- * Where links say that somebody is at both issuers, both may give one principal: who else asks for it is then refused
- * by the registry, which lets an unlinked second identity have no principal that a first one had.
- */
 function refuseOverlap(one: Rule, two: Rule, links: Links): void {
-  if (one.affixes !== undefined && two.affixes !== undefined) {
-    if (affixesMeet(one.affixes, two.affixes) && !links.span(one.issuer, two.issuer))
-      throw twoPeople(two.option, `${two.affixes.prefix}…${two.affixes.suffix}`, one.option)
-    return
-  }
-  for (const [rule, other] of [
+  if (one.affixes !== undefined && two.affixes !== undefined && affixesMeet(one.affixes, two.affixes))
+    throw twoPeople(two.option, `${two.affixes.prefix}…${two.affixes.suffix}`, one.option)
+  for (const [rule, { issuer, table, affixes, mayBe }] of [
     [one, two],
     [two, one],
   ] as const) {
     for (const [principal, who] of rule.table ?? []) {
-      const owner = other.table?.get(principal)
-      const sameTableRow = owner !== undefined && !links.join(owner, who)
+      const owner = table?.get(principal)
+      const sameRow = owner !== undefined && !links.join(owner, who)
       const sameAffixes =
-        other.affixes !== undefined && gives(other.affixes, principal) && !links.reach(who, other.issuer)
-      if (sameTableRow || sameAffixes) throw twoPeople(two.option, principal, one.option)
+        affixes !== undefined &&
+        gives(affixes, principal) &&
+        !links.subjects(who, issuer).some((subject) => mayBe?.(subject, principal))
+      if (sameRow || sameAffixes) throw twoPeople(two.option, principal, one.option)
     }
   }
 }

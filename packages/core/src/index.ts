@@ -8,7 +8,7 @@ export type {
   ToolRecord,
 } from './audit.ts'
 export { pinoAudit } from './audit.ts'
-export type { BlockStore, BlockTarget, Standing } from './blocks.ts'
+export type { BlockStore, BlockTarget, LoginSession, Standing } from './blocks.ts'
 export type { Clock } from './clock.ts'
 export type { DelegateOptions } from './dispatcher.ts'
 export type { DelegationErrorCode, DelegationErrorOptions } from './errors.ts'

@@ -1,5 +1,5 @@
 import type { AuditSink, OtherRecord } from './audit.ts'
-import type { BlockTarget, Standing } from './blocks.ts'
+import type { BlockTarget, LoginSession, Standing } from './blocks.ts'
 import { type DelegateOptions, Dispatcher } from './dispatcher.ts'
 import { DelegationError } from './errors.ts'
 import type { Credential } from './lease.ts'
@@ -102,20 +102,21 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
 
   /**
    * Refuses one token, or every token of a login session, from now on. Given a session, it ends that token and, where
-   * the token names one (`sid`), its login session. What no other live session covers is released at once.
+   * the token names one (`sid`), its login session at its issuer. What no other live session covers is released at once.
    * @throws TypeError for anything else.
    */
-  async endSession(
-    which: Session | { readonly sid: string } | { readonly id: string },
-  ): Promise<{ readonly credentials: number }> {
+  async endSession(which: Session | LoginSession | { readonly id: string }): Promise<{ readonly credentials: number }> {
     const snapshot = snapshotOf(which)
-    const { id, sid } = (snapshot?.cover ?? which ?? {}) as { readonly id?: unknown; readonly sid?: unknown }
+    const asked: object = snapshot?.cover ?? which ?? {}
+    const { id, sid, issuer } = asked as { readonly [name in 'id' | 'sid' | 'issuer']?: unknown }
     const targets: Ban[] = []
     // A token can't come back after its own end; others of its login session can.
     if (isCleanText(id, 255)) targets.push({ who: { id }, until: snapshot && new Date(snapshot.cover.expiresAt + DAY) })
-    if (isCleanText(sid, 255)) targets.push({ who: { sid }, until: undefined })
-    if (targets.length === 0) throw new TypeError('"which" must be a session, { sid } or { id }')
-    const matches = (cover: Cover): boolean => cover.id === id || (sid !== undefined && cover.sid === sid)
+    if (isCleanText(sid, 255) && (issuer === undefined || isCleanText(issuer, 255)))
+      targets.push({ who: { sid, issuer }, until: undefined })
+    if (targets.length === 0) throw new TypeError('"which" must be a session, { sid, issuer } or { id }')
+    const matches = (cover: Cover): boolean =>
+      cover.id === id || (sid !== undefined && cover.sid === sid && (issuer === undefined || cover.issuer === issuer))
     if (snapshot !== undefined) snapshot.cover.ended = true
     return await this.#end('end-session', snapshot?.session, targets, () => this.#dispatcher.endSessions(matches))
   }

@@ -12,7 +12,10 @@ export interface Identity {
 
 /** A verified caller. Only what {@link createSession} returns is accepted by the registry. */
 export type Session = Readonly<{
-  /** Base64url SHA-256 of the token; random where there is none. */
+  /**
+   * Base64url SHA-256 of the token, of a signed one without its signature, which can be written in several ways; random
+   * where there is no token.
+   */
   id: string
   issuer: string
   subject: string
@@ -50,6 +53,7 @@ export interface SessionVerifier {
 /** One token's claim to the entries that it was served from. */
 export interface Cover {
   readonly id: string
+  readonly issuer: string
   readonly sid: string | undefined
   readonly expiresAt: number
   /** Set when the session is ended: what it still holds fails. */
@@ -138,6 +142,29 @@ function freezeDeep(value: unknown): unknown {
   return value
 }
 
+/** What the signature of a JWS covers, and any other token as a whole. */
+function signedPart(token: string): string {
+  const [header = '', payload = '', signature, ...more] = token.split('.')
+  if (signature === undefined || more.length > 0) return token
+  try {
+    const { alg } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { readonly alg?: unknown }
+    return typeof alg === 'string' ? `${header}.${payload}` : token
+  } catch {
+    return token
+  }
+}
+
+function fixed(): never {
+  throw new TypeError('a session can not be changed')
+}
+
+/** Requests with one token share a session: none of them may change what the others see. */
+function fixedSet(values: readonly string[]): ReadonlySet<string> {
+  const set = new Set(values)
+  for (const name of ['add', 'delete', 'clear']) Object.defineProperty(set, name, { value: fixed })
+  return Object.freeze(set)
+}
+
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
@@ -164,7 +191,7 @@ export function createSession(verified: VerifiedClaims): Session {
   const expiresAt = milliseconds(verified.expiresAt, 'expiresAt')
   const token = verified.token === undefined ? undefined : tokenText(verified.token)
   const displayName = typeof verified.displayName === 'string' ? printable(verified.displayName, 255) : subject
-  const id = token === undefined ? randomBytes(32).toString('base64url') : digest(token)
+  const id = token === undefined ? randomBytes(32).toString('base64url') : digest(signedPart(token))
 
   const copy = (): Session =>
     Object.freeze({
@@ -174,9 +201,9 @@ export function createSession(verified: VerifiedClaims): Session {
       clientId,
       kind,
       displayName,
-      groups: new Set(groups),
-      roles: new Set(roles),
-      scopes: new Set(scopes),
+      groups: fixedSet(groups),
+      roles: fixedSet(roles),
+      scopes: fixedSet(scopes),
       act,
       claims,
       more,
@@ -192,7 +219,7 @@ export function createSession(verified: VerifiedClaims): Session {
     identity: inOnePiece(keyOf(issuer, subject)),
     // Hashed once, so that the keys made of it are short.
     key: digest(keyOf(issuer, subject, clientId ?? '', rights(kept))),
-    cover: { id, sid, expiresAt, ended: false },
+    cover: { id, issuer, sid, expiresAt, ended: false },
   }
   snapshots.set(handedOut, snapshot)
   snapshots.set(kept, snapshot)

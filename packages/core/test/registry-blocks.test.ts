@@ -167,3 +167,13 @@ test('malformed identities, dates and sessions are refused by name', async () =>
   await expect(registry.unblock({} as never)).rejects.toThrow('"who.issuer"')
   await expect(registry.endSession({} as never)).rejects.toThrow('"which"')
 })
+
+test('a login session is ended at its own issuer alone, or wherever it is', async () => {
+  const { registry } = testRegistry({ module: testModule() })
+  const at = (issuer: string): Session => testSession({ issuer, claims: { sid: 'login-1' } })
+  const [here, there] = [at(ISSUER), at('https://other.example')]
+  await registry.endSession(here)
+  expect([registry.standing(at(ISSUER)), registry.standing(there)]).toEqual(['ended', 'good'])
+  await registry.endSession({ sid: 'login-1' })
+  expect(registry.standing(there)).toBe('ended')
+})

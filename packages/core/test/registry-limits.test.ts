@@ -32,6 +32,7 @@ test('what a tool does to a session object changes nothing for the policy, the m
   }
   const { registry } = testRegistry({ module }, { policy })
   const session = testSession({ groups: new Set(['readers']), expiresAt: new Date(Date.now() + 50_000) })
+  expect(() => (session.groups as Set<string>).add('admins')).toThrow(TypeError)
   Set.prototype.add.call(session.groups, 'admins')
   session.expiresAt.setFullYear(2099)
   const lease = await registry.delegate('module', session, { target: 'x' })
@@ -267,4 +268,21 @@ test('a sink that fails on a refusal leaves the refusal standing, and is logged'
     code: 'ERR_DELEGATION_DENIED',
   })
   expect(errors).toMatchObject([{ code: 'ERR_DELEGATION_DENIED' }])
+})
+
+test('who is refused by the backend does not keep the principal from its owner', async () => {
+  const module = testModule({
+    principal: () => 'bob',
+    before: ({ session }) => {
+      if (session.subject === 'mallory') throw new DelegationError('ERR_DELEGATION_DENIED', 'the backend says no')
+    },
+  })
+  const { registry } = testRegistry({ module })
+  const conflict = { message: expect.stringContaining('principal_conflict') }
+  const [mallory, bob] = [testSession({ subject: 'mallory' }), testSession({ subject: 'bob' })]
+  await expect(registry.delegate('module', mallory, { target: 'x' })).rejects.toThrow('the backend says no')
+  await registry.delegate('module', bob, { target: 'x' })
+  await expect(registry.delegate('module', mallory, { target: 'x' })).rejects.toMatchObject(conflict)
+  await registry.block(bob)
+  await expect(registry.delegate('module', mallory, { target: 'x' })).rejects.toMatchObject(conflict)
 })

@@ -149,9 +149,9 @@ describe('changes after the fact', () => {
   test('of the sets and dates that were handed out do not reach the snapshot', () => {
     const session = createSession(verified())
     const before = { key: snapshot(session).key, cover: { ...snapshot(session).cover } }
-    ;(session.groups as Set<string>).add('domain-admins')
-    ;(session.roles as Set<string>).clear()
-    ;(session.scopes as Set<string>).add('everything')
+    Set.prototype.add.call(session.groups, 'domain-admins')
+    Set.prototype.clear.call(session.roles)
+    Set.prototype.add.call(session.scopes, 'everything')
     session.expiresAt.setTime(9e15 / 10)
     session.issuedAt.setTime(0)
     const kept = snapshot(session)
@@ -353,4 +353,24 @@ test('the token is not printed, however it was wrapped', () => {
       expect(print).not.toContain(TOKEN)
     expect(session.token?.reveal()).toBe(TOKEN)
   }
+})
+
+test('the sets of a session refuse to be changed', () => {
+  const { groups } = createSession(verified())
+  for (const change of [
+    () => (groups as Set<string>).add('x'),
+    () => (groups as Set<string>).delete('staff'),
+    () => (groups as Set<string>).clear(),
+  ])
+    expect(change).toThrow(TypeError)
+  expect([...groups]).toEqual(['staff', 'admins'])
+})
+
+test('the id of a signed token does not depend on how its signature is written', () => {
+  const header = Buffer.from('{"alg":"RS256"}').toString('base64url')
+  const id = (token: string): string => createSession(verified({ token: secret(token) })).id
+  expect(id(`${header}.e30.AAAA`)).toBe(id(`${header}.e30.AAAB==`))
+  expect(id(`${header}.e30.AAAA`)).not.toBe(id(`${header}.e31.AAAA`))
+  expect(id('opaque.of.parts')).not.toBe(id('opaque.of.other'))
+  expect(id(`${header}.e30.AAAA.x`)).not.toBe(id(`${header}.e30.AAAA.y`))
 })

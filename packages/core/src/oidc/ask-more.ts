@@ -2,6 +2,7 @@ import { isDelegationError } from '../errors.ts'
 import type { Session } from '../session.ts'
 import type { VerifyMore } from './options.ts'
 import { outage } from './refusal.ts'
+import { within } from './within.ts'
 
 /** Runs the caller's own check, for no longer than `timeout`, also where it doesn't heed its signal. */
 export async function askMore(
@@ -10,13 +11,8 @@ export async function askMore(
   run: AbortSignal,
   timeout: number,
 ): Promise<Session['more']> {
-  const signal = AbortSignal.any([run, AbortSignal.timeout(timeout)])
   try {
-    signal.throwIfAborted()
-    const more: unknown = await new Promise((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-      void (async () => verifyMore(session, { signal }))().then(resolve, reject)
-    })
+    const more: unknown = await within(timeout, run, async (signal) => verifyMore(session, { signal }))
     if (typeof more === 'object' && more !== null) return more as Session['more']
     throw new Error('the answer is not an object')
   } catch (error) {
