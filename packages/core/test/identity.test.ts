@@ -572,15 +572,28 @@ describe('two issuers', () => {
     }
   })
 
-  test('links allow what they join', () => {
+  test('links allow what they join, which is rows of tables', () => {
     const links = [[alice, { issuer: PARTNER, subject: 'p1' }]]
-    both({ claim: name }, { claim: name }, { links })()
+    for (const [one, two] of [
+      [{ claim: name }, { claim: name }],
+      [{ claim: 'sub' }, { claim: 'sub' }],
+      [{ template: `{${name}}@corp` }, { template: `{${name}}@corp` }],
+    ] as const)
+      expect(both(one, two, { links })).toThrow(/two people/)
     both({ table: { f7a1: 'alice' } }, { table: { p1: 'alice' } }, { links })()
     both({ table: { f7a1: 'alice' } }, { claim: name }, { links })()
     expect(both({ table: { f7a1: 'alice' } }, { table: { p2: 'alice' } }, { links })).toThrow(/two people/)
     expect(both({ table: { f7a1: 'alice', f7a2: 'bob' } }, { claim: name }, { links })).toThrow(/'bob'/)
     const elsewhere = [[alice, { issuer: 'https://third.example', subject: 'p1' }]]
-    expect(both({ claim: name }, { claim: name }, { links: elsewhere })).toThrow(/two people/)
+    expect(both({ table: { f7a1: 'alice' } }, { claim: name }, { links: elsewhere })).toThrow(/two people/)
+  })
+
+  test('a row and the claim sub give one principal only to one linked person', () => {
+    const links = [[alice, { issuer: PARTNER, subject: 'p1' }]]
+    both({ claim: 'sub' }, { table: { p1: 'f7a1' } }, { links })()
+    both({ template: 'x-{sub}@CORP' }, { table: { p1: 'X-F7A1@corp' } }, { links, case: 'insensitive' })()
+    expect(both({ claim: 'sub' }, { table: { p1: 'f7a2' } }, { links })).toThrow(/'f7a2' to two people/)
+    expect(both({ template: 'x-{sub}' }, { table: { p1: 'x-f7a2' } }, { links })).toThrow(/to two people/)
   })
 })
 
