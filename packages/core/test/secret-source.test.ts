@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, chown, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -137,6 +138,23 @@ describe('from a file', () => {
     expect(await secretReader({ file: largest }, OPTION)({ signal })).toHaveLength(65_536)
   })
 
+  test('is read no further than its limit, also where it says that it has no size', async ({ skip }) => {
+    if (process.platform !== 'linux') {
+      if (process.env['REQUIRE_REAL'] === '1') throw new Error('needs the /proc of Linux')
+      skip('NOT TESTED: only Linux has files of /proc, whose size is 0')
+    }
+    const large = 'x'.repeat(40_000)
+    const child = spawn('cat', { env: { ...process.env, LARGE_1: large, LARGE_2: large } })
+    try {
+      await once(child, 'spawn')
+      expect(String((await failure({ file: `/proc/${child.pid}/environ` })).cause)).toContain('larger than 65536')
+    } finally {
+      child.stdin.end()
+      await once(child, 'exit')
+    }
+    expect(await secretReader({ file: '/proc/self/environ' }, OPTION)({ signal })).toContain('PATH=')
+  })
+
   test('the message keeps the path for the operator', async () => {
     const error = await failure({ file: join(directory, 'missing') })
     expect(error.message).not.toContain(directory)
@@ -180,6 +198,36 @@ describe('from a function', () => {
     const reason = new Error('nobody waits')
     controller.abort(reason)
     await expect(reading).rejects.toBe(reason)
+  })
+})
+
+describe('after an abort, every source', () => {
+  const reason = new Error('nobody waits')
+
+  test('is not asked', async () => {
+    process.env[VARIABLE] = VALUE
+    const file = await privateFile('aborted', VALUE)
+    let calls = 0
+    for (const source of [
+      { env: VARIABLE },
+      { env: 'MCP_DELEGATION_TEST_UNSET' },
+      { file },
+      async () => `${++calls}`,
+    ]) {
+      await expect(secretReader(source, OPTION)({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    }
+    expect(calls).toBe(0)
+  })
+
+  test('rejects with its reason, also where there was a secret, or none', async () => {
+    process.env[VARIABLE] = VALUE
+    const file = await privateFile('aborted-meanwhile', VALUE)
+    for (const source of [{ env: VARIABLE }, { env: 'MCP_DELEGATION_TEST_UNSET' }, { file }, async () => VALUE]) {
+      const controller = new AbortController()
+      const reading = secretReader(source, OPTION)({ signal: controller.signal })
+      controller.abort(reason)
+      await expect(reading).rejects.toBe(reason)
+    }
   })
 })
 
