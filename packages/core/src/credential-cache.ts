@@ -34,6 +34,8 @@ export interface Entry {
   /** When the last of them expires; it is dropped soon after. */
   coveredUntil: number
   openLeases: number
+  /** Until everybody who waits for it has a lease; not released before. */
+  held: boolean
   lastUse: number
   dropped: ReleaseReason | undefined
   released: boolean
@@ -58,6 +60,9 @@ export interface CacheLimits {
   readonly invalidateInterval: number
   readonly maxSweep: number
 }
+
+/** Of how many keys the last invalidation is remembered. */
+const MAX_INVALIDATED = 100_000
 
 /** When a lease of a session on an entry expires. */
 function leaseEnd(entry: Entry, cover: Cover): number {
@@ -114,9 +119,9 @@ export class CredentialCache {
     return entry
   }
 
-  /** Takes over an issued credential; an older one of the same key is replaced. */
+  /** Takes over an issued credential, and holds it until {@link endHold}; an older one of the same key is replaced. */
   add(entry: NewEntry): Entry {
-    const { cover, identity } = entry.snapshot
+    const { identity } = entry.snapshot
     // Field by field: a spread makes a slow object, four times as large.
     const added: Entry = {
       key: entry.key === undefined ? undefined : inOnePiece(entry.key),
@@ -127,9 +132,10 @@ export class CredentialCache {
       counters: entry.counters,
       expiresAt: entry.expiresAt,
       refreshAt: entry.refreshAt,
-      holders: new Map([[cover, 0]]),
-      coveredUntil: cover.expiresAt,
+      holders: new Map(),
+      coveredUntil: Number.NEGATIVE_INFINITY,
       openLeases: 0,
+      held: true,
       lastUse: ++this.#uses,
       dropped: entry.key === undefined ? 'disposed' : undefined,
       released: false,
@@ -148,6 +154,13 @@ export class CredentialCache {
     this.#cached.set(added.key, added)
     if (user.cached > this.#limits.maxPerUser) this.#evictOf(user, added)
     return added
+  }
+
+  /** Everybody who waited for `entry` has a lease. */
+  endHold(entry: Entry): void {
+    entry.held = false
+    if (entry.holders.size === 0) this.drop(entry, 'aborted')
+    void this.#releaseUnused(entry)
   }
 
   /** A lease on `entry` for the session that asked. The caller has made sure that both are valid. */
@@ -170,8 +183,7 @@ export class CredentialCache {
     entry.holders.set(cover, open - 1)
     entry.openLeases--
     entry.counters.leases--
-    if (entry.dropped === undefined || entry.openLeases > 0) return undefined
-    return this.#release(entry, entry.dropped)
+    return this.#releaseUnused(entry)
   }
 
   /** Takes `entry` out of the cache; it is released when its last lease has ended. */
@@ -187,7 +199,7 @@ export class CredentialCache {
     const now = this.#clock.now()
     for (const [key, at] of this.#invalidated) {
       const recent = Math.abs(now - at) < this.#limits.invalidateInterval
-      if (recent && this.#invalidated.size < this.#limits.max) break
+      if (recent && this.#invalidated.size < MAX_INVALIDATED) break
       this.#invalidated.delete(key)
     }
     const last = this.#invalidated.get(entry.key)
@@ -266,7 +278,7 @@ export class CredentialCache {
   }
 
   #isStale(entry: Entry, now: number): boolean {
-    return now >= entry.expiresAt || now >= entry.coveredUntil + this.#limits.coverGrace
+    return now >= entry.expiresAt || (!entry.held && now >= entry.coveredUntil + this.#limits.coverGrace)
   }
 
   #evictOf(user: User, added: Entry): void {
@@ -282,8 +294,8 @@ export class CredentialCache {
     entry.counters.entries--
     const user = this.#users.get(entry.identity)
     if (user !== undefined) user.cached--
-    if (entry.openLeases === 0) void this.#release(entry, reason)
-    else this.#lingering.add(entry)
+    this.#lingering.add(entry)
+    void this.#releaseUnused(entry)
   }
 
   #revoke(entry: Entry): void {
@@ -304,7 +316,12 @@ export class CredentialCache {
         entry.openLeases -= open
         entry.counters.leases -= open
       }
-    if (entry.openLeases === 0) void this.#release(entry, entry.dropped ?? 'expired')
+    void this.#releaseUnused(entry)
+  }
+
+  #releaseUnused(entry: Entry): Promise<void> | undefined {
+    if (entry.dropped === undefined || entry.held || entry.openLeases > 0) return undefined
+    return this.#release(entry, entry.dropped)
   }
 
   #release(entry: Entry, reason: ReleaseReason): Promise<void> {

@@ -22,12 +22,6 @@ export interface DelegateOptions {
   readonly tool?: string | undefined
 }
 
-/** What was issued, and the lease that keeps it until those who wait for it have theirs. */
-interface Held {
-  readonly entry: Entry
-  readonly lease: Lease
-}
-
 /** The session on whose behalf a run was to begin may not be served any more. Others may be waiting for it too. */
 class OwnerGone extends Error {
   readonly refusal: DelegationError
@@ -47,7 +41,7 @@ export class Dispatcher {
   readonly #registered: ReadonlyMap<string, Registered>
   readonly #recorder: Recorder
   readonly #cache: CredentialCache
-  readonly #flights: SingleFlight<SessionSnapshot, Held, Lease>
+  readonly #flights: SingleFlight<SessionSnapshot, Entry, Lease>
   readonly #refusals: NegativeCache
   readonly #sweeper: NodeJS.Timeout
   #unique = 0
@@ -61,8 +55,8 @@ export class Dispatcher {
     this.#cache = new CredentialCache({ ...CACHE_LIMITS, max, maxPerUser, releaseDeadline: deadline }, clock, log)
     this.#refusals = new NegativeCache(max, clock)
     this.#flights = new SingleFlight({
-      share: ({ entry }, snapshot) => this.#cache.lease(entry, snapshot),
-      shared: ({ lease }) => void lease[Symbol.asyncDispose](),
+      share: (entry, snapshot) => this.#cache.lease(entry, snapshot),
+      shared: (entry) => this.#cache.endHold(entry),
     })
     this.#sweeper = setInterval(() => this.#cache.sweep(), SWEEP_INTERVAL).unref()
   }
@@ -264,14 +258,14 @@ export class Dispatcher {
     )
   }
 
-  async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Held> {
+  async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Entry> {
     const { member, snapshot, principal, key } = order
     const { clock, log } = this.#options
-    const accept = (issued: IssuedCredential<unknown>): Held => {
+    const accept = (issued: IssuedCredential<unknown>): Entry => {
       if (member.module.shared !== true) member.principals.prove(principal, snapshot.session, member.module)
       const now = clock.now()
       const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
-      const entry = this.#cache.add({
+      return this.#cache.add({
         key,
         type: member.module.type,
         principal: issued.principal ?? principal,
@@ -282,7 +276,6 @@ export class Dispatcher {
         refreshAt: now + (expiresAt - now) * (0.75 + Math.random() * 0.1),
         snapshot,
       })
-      return { entry, lease: this.#cache.lease(entry, snapshot) }
     }
     // The session may have come to its end while it waited for a turn.
     const begin = (): void => {

@@ -100,7 +100,7 @@ export interface Issue {
   readonly key: string
   readonly signal: AbortSignal
   readonly startedIn: number
-  /** Nobody waited when it began: a refresh. */
+  /** Nobody waited when it began, or nobody had to: a refresh. */
   readonly unasked: boolean
   abortedAt: number | undefined
   settled: boolean
@@ -190,7 +190,7 @@ export class House {
   #skew = 0
   #sink: Extract<Action, { do: 'sink' }>['mode'] = 'accepts'
   #throwOnce = false
-  #disposal: Promise<void> | undefined
+  #disposal: 'none' | 'under way' | 'done' = 'none'
 
   constructor(setup: Setup) {
     this.setup = setup
@@ -240,7 +240,9 @@ export class House {
   }
 
   ended(token: Token): boolean {
-    return this.endedIds.has(token.session.id) || (token.sid !== undefined && this.endedSids.has(token.sid))
+    const { session, sid, person } = token
+    if (this.endedIds.has(session.id)) return true
+    return sid !== undefined && (this.endedSids.has(sid) || this.endedSids.has(`${sid} of ${person.issuer}`))
   }
 
   /** The keys under which a call may be served: one for each member that may come to serve it. */
@@ -286,7 +288,7 @@ export class House {
         this.#delegate(this.#token(action.session), action.module, action.request)
         break
       case 'again': {
-        const call = pick(this.calls, action.call)
+        const call = lately(this.calls, action.call)
         if (call === undefined) break
         const { person, rights } = call.token
         const token = this.tokens.filter((other) => other.person === person && other.rights === rights).at(-1)
@@ -304,7 +306,7 @@ export class House {
         break
       }
       case 'settle':
-        pick(this.unsettled(), action.issue)?.settle(action.how)
+        lately(this.unsettled(), action.issue)?.settle(action.how)
         break
       case 'settle all':
         for (const issue of this.unsettled()) issue.settle({ as: 'issued', life: 600_000, release: 'ok' })
@@ -313,20 +315,20 @@ export class House {
         this.#throwOnce = action.at === 'once'
         break
       case 'dispose':
-        this.#dispose(pick(this.openLeases(), action.lease))
+        this.#dispose(lately(this.openLeases(), action.lease))
         break
       case 'dispose all':
         for (const call of this.openLeases()) this.#dispose(call)
         break
       case 'invalidate': {
-        this.#invalidate(pick(this.openLeases(), action.lease))
+        this.#invalidate(lately(this.openLeases(), action.lease))
         break
       }
       case 'advance':
         await this.#advance(action.ms)
         break
       case 'ripen': {
-        const issued = pick(
+        const issued = lately(
           this.issued.filter(({ good, releases }) => good && releases.length === 0),
           action.issued,
         )
@@ -382,13 +384,22 @@ export class House {
     await this.run({ do: 'settle all' })
     await this.run({ do: 'close' })
     await this.run({ do: 'advance', ms: 40_000 })
-    await this.#disposal
+    if (this.#disposal !== 'done') this.problems.push('the registry is never disposed')
   }
 
   close(): void {
     this.closed = true
     for (const call of this.pending()) call.met.add('close')
-    this.#disposal ??= this.registry[Symbol.asyncDispose]()
+    if (this.#disposal !== 'none') return
+    this.#disposal = 'under way'
+    this.registry[Symbol.asyncDispose]().then(
+      () => {
+        this.#disposal = 'done'
+      },
+      (error: unknown) => {
+        this.problems.push(`the registry's disposal was rejected: ${String(error)}`)
+      },
+    )
   }
 
   pending(): readonly Call[] {
@@ -516,6 +527,14 @@ export class House {
     return this.issued.find((issued) => issued.sure && issued.issue.key === key)
   }
 
+  #isCached(key: string): boolean {
+    const now = this.now()
+    return this.issued.some(
+      ({ sure, issue, expiresAt, arrivedAt }) =>
+        sure && issue.key === key && now < expiresAt && now < arrivedAt + this.setup.maxAge,
+    )
+  }
+
   #dispose(call: Call | undefined): void {
     if (call?.lease === undefined) return
     call.disposed = true
@@ -567,12 +586,13 @@ export class House {
   }
 
   async #end(token: Token, by: 'session' | 'sid' | 'id'): Promise<void> {
-    const { session, sid } = token
-    if (by !== 'sid') this.endedIds.add(session.id)
-    if (by !== 'id' && sid !== undefined) this.endedSids.add(sid)
+    const { session, sid, person } = token
     if (by === 'sid' && sid === undefined) return
+    if (by !== 'sid') this.endedIds.add(session.id)
+    // A session ends the login at its own issuer; a bare name, the logins of that name at every issuer.
+    if (by !== 'id' && sid !== undefined) this.endedSids.add(by === 'sid' ? sid : `${sid} of ${person.issuer}`)
     for (const call of this.pending()) if (this.ended(call.token)) call.met.add('end')
-    for (const issued of this.issued) if (issued.issue.token.person === token.person) issued.sure = false
+    for (const issued of this.issued) if (issued.issue.token.person === person) issued.sure = false
     for (const issued of this.issued) if (issued.served.some((call) => this.ended(call.token))) issued.sure = false
     const which = by === 'session' ? session : by === 'id' ? { id: session.id } : { sid: sid as string }
     void this.registry.endSession(which)
@@ -583,7 +603,12 @@ export class House {
       if (!good || releases.length > 0) continue
       const asked = this.calls.filter((call) => this.keysOf(call).includes(issue.key)).map((call) => call.token)
       const concerned = [issue.token, ...served.map((call) => call.token)].some(
-        (cover) => cover === token || (by !== 'id' && sid !== undefined && cover.sid === sid),
+        (cover) =>
+          cover === token ||
+          (by !== 'id' &&
+            sid !== undefined &&
+            cover.sid === sid &&
+            (by === 'sid' || cover.person.issuer === person.issuer)),
       )
       if (concerned && [issue.token, ...asked].every((cover) => this.ended(cover) || this.now() >= cover.expiresAt))
         this.problems.push(`credential ${n} outlived the last session that covers it`)
@@ -649,7 +674,7 @@ export class House {
       key,
       signal: context.signal,
       startedIn: this.step,
-      unasked: this.pendingOn(key).length === 0,
+      unasked: this.pendingOn(key).length === 0 || this.#isCached(key),
       abortedAt: context.signal.aborted ? this.elapsed() : undefined,
       settled: false,
       settle: (how) => {
@@ -657,7 +682,7 @@ export class House {
         issue.settled = true
         switch (how.as) {
           case 'issued':
-            return resolve(this.#make(issue, this.now() + how.life, how.release, !issue.signal.aborted))
+            return resolve(this.#make(issue, this.now() + how.life, how.release, this.#isWanted(issue)))
           case 'failed':
             this.#answered(issue, how.code)
             return reject(new DelegationError(how.code, `the backend answers ${how.code}`))
@@ -684,6 +709,20 @@ export class House {
       throw new Error('thrown before there was a promise')
     }
     return promise
+  }
+
+  /** Whether what arrives now is taken: somebody waits, and nobody else has had the account. */
+  #isWanted({ signal, member, token }: Issue): boolean {
+    if (signal.aborted) return false
+    if (member.shared) return true
+    const principal = member.principal(token.person)
+    return !this.issued.some(
+      ({ good, issue }) =>
+        good &&
+        issue.member === member &&
+        issue.token.person !== token.person &&
+        member.principal(issue.token.person) === principal,
+    )
   }
 
   #answered({ key, token, signal }: Issue, code: string): void {
@@ -770,6 +809,11 @@ function deferred<T>() {
     ;[resolve, reject] = both
   })
   return { promise, resolve, reject }
+}
+
+/** Odd numbers mean the last. */
+function lately<T>(list: readonly T[], number: number): T | undefined {
+  return number % 2 === 1 ? list.at(-1) : pick(list, number >> 1)
 }
 
 function pick<T>(list: readonly T[], number: number): T | undefined {

@@ -1,5 +1,6 @@
 import { type DelegationError, isDelegationError } from '../../src/errors.ts'
 import type { Credential } from '../../src/lease.ts'
+import type { ReleaseReason } from '../../src/module.ts'
 import {
   type Call,
   DEADLINE,
@@ -41,12 +42,6 @@ export class Law implements Observer {
     if (house.blocked(token.person) === 'yes') this.#broken(`issue ${n} is for a blocked user`)
     if (house.ended(token)) this.#broken(`issue ${n} is for a session that was ended`)
     if (house.closed) this.#broken(`issue ${n} begins after the registry was closed`)
-    const principal = member.principal(token.person)
-    if (!member.shared)
-      for (const other of house.issues)
-        if (other.member === member && other.token.person !== token.person)
-          if (member.principal(other.token.person) === principal)
-            this.#broken(`issue ${n} is for ${token.person.name} as ${principal}, like issue ${other.n}`)
     if (token.machine && !member.shared) this.#broken(`issue ${n} lets a machine act as a user`)
     const running = house.running(member)
     if (member.reuse !== 'never' && running.some((other) => other !== issue && other.key === key))
@@ -78,6 +73,10 @@ export class Law implements Observer {
     const expected = PLACES[call.place]?.find((candidate) => candidate.principal(token.person) !== undefined)
     if (member !== expected && !this.#wasAnswered(call, expected, 'ERR_DELEGATION_NO_IDENTITY'))
       wrong(`it came from ${member.type}`)
+    if (!member.shared)
+      for (const other of house.issued)
+        if (other.served.length > 0 && other.issue.member === member && other.issue.token.person !== token.person)
+          if (member.principal(other.issue.token.person) === lease.principal) wrong(`so was ${other.n}, for another`)
     if (issued.unrecordedIn !== undefined && issued.unrecordedIn < call.startedIn) wrong('its issue is not recorded')
     if (issued.invalidatedIn !== undefined && issued.invalidatedIn < call.startedIn) wrong('the backend refuses it')
     if (lease.principal !== member.principal(token.person)) wrong(`the lease names ${lease.principal}`)
@@ -131,6 +130,8 @@ export class Law implements Observer {
   released(issued: Issued): void {
     const { n, releases } = issued
     const [release, second] = releases
+    if (release !== undefined && !this.#fits(issued, release.reason))
+      this.#broken(`credential ${n} was released as ${release.reason}`)
     if (second !== undefined) this.#broken(`credential ${n} was released twice`)
     if (release === undefined || release.reason === 'revoked') return
     const house = this.#house
@@ -139,6 +140,43 @@ export class Law implements Observer {
     for (const { lease, tool } of release.openLeases)
       if (lease !== undefined && latest < lease.expiresAt.getTime() + LEASE_GRACE)
         this.#broken(`credential ${n} was released (${release.reason}) while ${tool} was using it`)
+  }
+
+  /** Whether the reason of a release is what happened. */
+  #fits(issued: Issued, reason: ReleaseReason): boolean {
+    const house = this.#house
+    const { issue, good, served } = issued
+    const { setup } = house
+    const newest = this.#newest(issue.key)
+    switch (reason) {
+      case 'expired': {
+        const covers = served.map(({ token }) => token).filter((token) => !house.ended(token))
+        const covered = Math.max(issue.token.expiresAt, ...covers.map((token) => token.expiresAt)) + COVER_GRACE
+        const latest = Math.max(house.latest, house.now())
+        return (
+          latest >= Math.min(issued.expiresAt, issued.arrivedAt + setup.maxAge, covered) || house.ended(issue.token)
+        )
+      }
+      case 'evicted':
+        return setup.max < 100 || setup.maxPerUser < 90 || this.#crowded(issued)
+      case 'replaced':
+        return newest !== undefined && newest.n > issued.n
+      case 'revoked':
+        return (
+          house.blocks.has(issue.token.person) ||
+          [issue.token, ...served.map(({ token }) => token)].some((token) => house.ended(token))
+        )
+      case 'invalidated':
+        return issued.invalidatedIn !== undefined
+      case 'disposed':
+        return house.closed || issue.member.reuse === 'never'
+      case 'aborted':
+        return (
+          !good ||
+          house.calls.some(({ met }) => met.has('sink')) ||
+          house.sunk.some(({ state }) => state !== 'accepted')
+        )
+    }
   }
 
   /** What must hold when everything has settled that can. */

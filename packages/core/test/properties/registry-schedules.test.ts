@@ -75,4 +75,15 @@ describe('a registry', () => {
       { do: 'settle all' },
     ])
   })
+
+  it('does not keep for an ended session what was issued on its behalf to others', async () => {
+    await obey({ ...small, max: 10_000, maxPerUser: 100 }, [
+      { do: 'delegate', session: 0, module: 0, request: 0 },
+      { do: 'session', user: 0, rights: 0, sid: 0, life: 600_000, kind: 'user' },
+      { do: 'again', call: 0 },
+      { do: 'end', session: 0, by: 'id' },
+      { do: 'settle all' },
+      { do: 'end', session: 8, by: 'session' },
+    ])
+  })
 })

@@ -9,8 +9,8 @@ export type Settlement =
   | { readonly as: 'bare error' }
 
 /**
- * One step of a schedule, as plain data: numbers choose among what there is at that time, and odd numbers among those
- * who asked for something lately.
+ * One step of a schedule, as plain data: numbers choose among what there is at that time, and odd numbers mean
+ * what came last.
  */
 export type Action =
   | {
@@ -133,8 +133,8 @@ export function schedules(maxLength: number): fc.Arbitrary<readonly Action[]> {
 
 /** Small caches, in which things are evicted, and roomy ones, in which what was issued has to be found again. */
 export const setups: fc.Arbitrary<Setup> = fc.record({
-  max: fc.constantFrom(1, 2, 5, 10_000, 10_000),
-  maxPerUser: fc.constantFrom(1, 2, 100, 100),
+  max: fc.constantFrom(1, 2, 5, 10_000, 10_000, 10_000),
+  maxPerUser: fc.constantFrom(1, 2, 100, 100, 100, 100),
   maxAge: fc.constantFrom(15_000, 3_600_000),
   maxConcurrent: fc.constantFrom(1, 2, 8),
 })

@@ -266,9 +266,9 @@ export const brokenModules: readonly BrokenModule[] = [
     caughtBy: [PURE, SEEN, MIXED, SERVES],
   },
   {
-    fault: 'adds a group to the session',
+    fault: 'moves the expiry of the session',
     make: issuing((issue, { session }) => {
-      ;(session.groups as Set<string>).add('locker-users')
+      session.expiresAt.setTime(session.expiresAt.getTime() + 60_000)
       return issue()
     }),
     caughtBy: [UNCHANGED],
