@@ -62,6 +62,10 @@ describe('sources', () => {
     const library = sources.filter((path) => path.startsWith('packages/'))
     expect(library.filter((path) => /\bconsole\.\w+\(/.test(read(path)))).toEqual([])
   })
+  test('keep their own time limits: Node 20 collects those of AbortSignal.any before they fire', () => {
+    const library = sources.filter((path) => path.startsWith('packages/'))
+    expect(library.filter((path) => /\bAbortSignal\.(?:any|timeout)\(/.test(read(path)))).toEqual([])
+  })
   test('decide nothing by NODE_ENV', () => {
     expect(sources.filter((path) => read(path).includes('NODE_ENV'))).toEqual([])
   })

@@ -3,6 +3,7 @@ import { boundedFetch } from './bounded-fetch.ts'
 import type { Claims } from './claims.ts'
 import type { IssuerMetadata } from './discovery.ts'
 import { outage, refused } from './refusal.ts'
+import { within } from './within.ts'
 
 /** The client as which this server asks about opaque tokens. */
 export interface IntrospectionOptions {
@@ -44,8 +45,7 @@ export async function introspect(
   { signal, timeout }: { readonly signal: AbortSignal; readonly timeout: number },
 ): Promise<Claims> {
   if (introspectionEndpoint === undefined) throw outage(`${issuer} names no "introspection_endpoint" to be trusted`)
-  const proof = await clientSecret({ signal })
-  const answer = await ask().catch((error: unknown) => {
+  const answer = await within(timeout, signal, ask).catch((error: unknown) => {
     throw outage(`${introspectionEndpoint} gave no usable answer`, error)
   })
   if (answer['active'] !== true) throw refused('the issuer says that the token is not active')
@@ -54,21 +54,18 @@ export async function introspect(
   // Without a resource owner there may be no subject: the client then stands for itself.
   return { ...answer, iss, sub: sub === undefined && typeof client === 'string' ? client : sub }
 
-  async function ask(): Promise<Claims> {
+  async function ask(all: AbortSignal): Promise<Claims> {
+    const proof = await clientSecret({ signal: all })
     const client = await import('openid-client')
     const method = authentication === 'client_secret_post' ? client.ClientSecretPost : client.ClientSecretBasic
     const metadata = { issuer, jwks_uri: jwksUri, introspection_endpoint: introspectionEndpoint ?? '' }
     const configuration = new client.Configuration(metadata, clientId, undefined, method(proof))
     // The endpoint was checked: plain HTTP is for this machine only.
     client.allowInsecureRequests(configuration)
-    configuration.timeout = timeout / 1000
-    configuration[client.customFetch] = (url, { signal: timer, body, method, headers }) =>
-      boundedFetch(url, {
-        method,
-        headers,
-        body: body as string | URLSearchParams,
-        signal: timer === undefined ? signal : AbortSignal.any([signal, timer as AbortSignal]),
-      })
+    // The time limit is ours.
+    configuration.timeout = 0
+    configuration[client.customFetch] = (url, { body, method, headers }) =>
+      boundedFetch(url, { method, headers, body: body as string | URLSearchParams, signal: all })
     return client.tokenIntrospection(configuration, token, { token_type_hint: 'access_token' })
   }
 }

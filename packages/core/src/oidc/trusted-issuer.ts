@@ -3,6 +3,7 @@ import {
   createRemoteJWKSet,
   customFetch,
   errors,
+  type FetchImplementation,
   type FlattenedJWSInput,
   type JWSHeaderParameters,
 } from 'jose'
@@ -13,6 +14,7 @@ import { discover, type IssuerMetadata } from './discovery.ts'
 import type { Introspection } from './introspection.ts'
 import type { IssuerProfile } from './issuer-profile.ts'
 import { outage, refused } from './refusal.ts'
+import { within } from './within.ts'
 
 /** Finds the key of a token. Rejects with a refusal where the issuer has none like it, with an outage otherwise. */
 export type KeyOf = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
@@ -39,6 +41,8 @@ export interface TrustedIssuerOptions {
 /** Keeps one issuer's metadata and keys apart from those of every other. */
 export function trustedIssuer(options: TrustedIssuerOptions): TrustedIssuer {
   const { issuer, timeout } = options
+  const fetchInTime: FetchImplementation = (url, init) =>
+    within(timeout, init.signal, (signal) => boundedFetch(url, { ...init, signal }))
   const flight = new SingleFlight<undefined, IssuerMetadata>()
   let known: IssuerMetadata | undefined
   let keys: { readonly uri: string; readonly set: ReturnType<typeof createRemoteJWKSet> } | undefined
@@ -49,7 +53,7 @@ export function trustedIssuer(options: TrustedIssuerOptions): TrustedIssuer {
   }
   const keySet = (uri: string): ReturnType<typeof createRemoteJWKSet> => {
     if (keys?.uri !== uri) {
-      const set = createRemoteJWKSet(new URL(uri), { timeoutDuration: timeout, [customFetch]: boundedFetch })
+      const set = createRemoteJWKSet(new URL(uri), { [customFetch]: fetchInTime })
       keys = { uri, set }
     }
     return keys.set
