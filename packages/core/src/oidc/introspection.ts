@@ -31,6 +31,18 @@ export function introspection(value: IntrospectionOptions | undefined, option: s
   return { clientId, clientSecret: secretReader(clientSecret, `${option}.clientSecret`), authentication }
 }
 
+const isBearer = (type: unknown): boolean => typeof type === 'string' && type.toLowerCase() === 'bearer'
+
+/** Refuses what is not proven to be of a bearer access token: an issuer may answer about any token that it issued. */
+function checkProof({ token_type: type, token_use: use, typ, nonce }: Claims): void {
+  if (type !== undefined && !isBearer(type)) throw refused('the token is not a bearer token')
+  if (use !== undefined && use !== 'access_token' && use !== 'access')
+    throw refused('"token_use" is not that of an access token')
+  if (nonce !== undefined) throw refused('the answer has "nonce": it is of an ID token')
+  if (type === undefined && use === undefined && !isBearer(typ))
+    throw refused('the answer does not say that it is of an access token')
+}
+
 /**
  * Asks the issuer what a token is. The answer is that of an active access token, its `iss` and `sub` filled in where
  * the issuer leaves out what goes without saying; nothing in it is checked yet. Rejects with a refusal for a token that
@@ -49,8 +61,8 @@ export async function introspect(
     throw outage(`${introspectionEndpoint} gave no usable answer`, error)
   })
   if (answer['active'] !== true) throw refused('the issuer says that the token is not active')
-  const { token_type: type, sub, client_id: client, iss = issuer } = answer
-  if (typeof type === 'string' && type.toLowerCase() !== 'bearer') throw refused('the token is not a bearer token')
+  checkProof(answer)
+  const { sub, client_id: client, iss = issuer } = answer
   // Without a resource owner there may be no subject: the client then stands for itself.
   return { ...answer, iss, sub: sub === undefined && typeof client === 'string' ? client : sub }
 

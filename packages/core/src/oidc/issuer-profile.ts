@@ -21,7 +21,8 @@ export interface IssuerProfile {
   readonly types: readonly (string | null)[]
   /**
    * What an access token has that no other token of the issuer has, its ID tokens above all; all must hold. May be
-   * empty only where `types` alone tells them apart. Not asked of introspected tokens.
+   * empty only where `types` alone tells them apart. Not asked of introspected tokens, whose `token_type`, `token_use`
+   * or `typ` must say it.
    */
   readonly accessToken: readonly ClaimTest[]
   /** Where the client is named; the first that is there counts, and one must be. */

@@ -107,6 +107,14 @@ describe('an answer is a refusal', () => {
     ['for a token bound to a key', { cnf: { jkt: 'x' } }],
     ['for a DPoP token', { token_type: 'DPoP' }],
     ['for a refresh token', { typ: 'Refresh' }],
+    ['for a refresh token, as Hydra has it', { token_use: 'refresh_token' }],
+    ['with another use', { token_use: 'id' }],
+    ['that doesn’t say of what', { token_type: undefined }],
+    ['that says of what by another type', { token_type: undefined, typ: 'JWT' }],
+    ['with several token types', { token_type: ['Bearer', 'DPoP'] }],
+    ['with no token type at all', { token_type: null }],
+    ['with a token type that stands for none', { token_type: 'N_A' }],
+    ['for a token with a nonce', { nonce: 'n' }],
     ['without subject and client', { sub: undefined, client_id: undefined }],
     ['without a client', { client_id: undefined }],
   ])('%s', async (_, change) => {
@@ -118,6 +126,25 @@ describe('an answer is a refusal', () => {
     answer({ exp: Math.floor(Date.now() / 1000) - 1 })
     expect(await outcomeOf(verifierWith().verify(TOKEN))).toMatchObject({ code: 'ERR_SESSION_EXPIRED' })
   })
+})
+
+test.each([
+  ['token_type', { token_type: 'bearer' }],
+  ['typ', { typ: 'Bearer', azp: 'mcp-client', session_state: 's', username: 'alice' }],
+  ['token_use', { token_use: 'access_token', ext: {} }],
+  ['a short token_use', { token_use: 'access' }],
+])('an answer can say by %s that it is of an access token', async (_, change) => {
+  answer({ token_type: undefined, ...change })
+  await expect(verifierWith().verify(TOKEN)).resolves.toMatchObject({ subject: 'alice', kind: 'user' })
+})
+
+test('an answer as Keycloak writes it is read by its profile', async () => {
+  const says = { typ: 'Bearer', token_type: 'Bearer', azp: 'mcp-client', jti: 'onrtac:1', acr: '1', username: 'alice' }
+  answer({ ...says, preferred_username: 'alice', sid: 's', session_state: 's', realm_access: { roles: ['billing'] } })
+  const introspection = { clientId: 'resource-server', clientSecret: async () => 's3cret' }
+  const session = await verifierOf(signer, { profile: 'keycloak', introspection }).verify(TOKEN)
+  expect(session).toMatchObject({ subject: 'alice', kind: 'user', clientId: 'mcp-client' })
+  expect([...session.roles]).toEqual(['billing'])
 })
 
 test('an issuer may leave out what goes without saying: its name, and the subject of a machine', async () => {
