@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import {
   type DelegationModule,
   type IssueContext,
@@ -20,6 +21,8 @@ export interface Account {
 export interface CheckedAccount {
   readonly option: string
   readonly username: string
+  /** The same for passwords that are read from one place. */
+  readonly source: unknown
   readonly read: SecretReader
 }
 
@@ -27,9 +30,9 @@ export interface CheckedAccount {
 const DEFAULT_MAX_AGE = 60_000
 const MAX_DELAY = 2 ** 31 - 1
 const MAX_BYTES = 255
-const CLEAN = /^(?! )[^\p{C}\p{Zl}\p{Zp}]+(?<! )$/u
+const CLEAN = /^[^\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+$/u
 
-/** Whether `text` is 1 to 255 bytes of text without control characters and loose spaces. */
+/** Whether `text` may be an issuer, a subject or a target: whatever a session and the registry take for one. */
 export function isName(text: unknown): text is string {
   return typeof text === 'string' && CLEAN.test(text) && Buffer.byteLength(text) <= MAX_BYTES
 }
@@ -38,8 +41,16 @@ export function isName(text: unknown): text is string {
 export function checkAccount(account: Partial<Account>, option: string): CheckedAccount {
   if (account === null || typeof account !== 'object') throw new TypeError(`"${option}" must be an account`)
   const { username, password } = account
-  if (!isName(username)) throw new TypeError(`"${option}.username" must be 1 to 255 bytes of clean text`)
-  return { option, username, read: secretReader(password as SecretSource, `${option}.password`) }
+  if (!isName(username) || /^ | $/.test(username))
+    throw new TypeError(`"${option}.username" must be 1 to 255 bytes of clean text without spaces at its ends`)
+  const source = password as SecretSource
+  return { option, username, read: secretReader(source, `${option}.password`), source: sourceOf(source) }
+}
+
+function sourceOf(source: SecretSource): unknown {
+  if (typeof source === 'function') return source
+  const { env, file } = source as { readonly env?: string; readonly file?: string }
+  return file === undefined ? `env ${env}` : `file ${resolve(file)}`
 }
 
 /** @throws TypeError naming the option. */
@@ -55,9 +66,7 @@ export async function issueAccount(
   { signal, clock }: IssueContext,
   maxAge: number,
 ): Promise<IssuedCredential<PasswordCredential>> {
-  signal.throwIfAborted()
   const password = await read({ signal })
-  signal.throwIfAborted()
   return {
     value: Object.freeze({ kind: 'password', username, password: secret(password) }),
     expiresAt: new Date(clock.now() + maxAge),

@@ -13,7 +13,7 @@ import { type TargetRequest, targetRequest } from './target-request.ts'
 
 /** An account for each level of callers: readers never get the one of administrators. */
 export interface LeveledAccounts {
-  /** By what `level` answers. Each level has an account of its own. */
+  /** By what `level` answers. Each level has a user name and a password of its own. */
   readonly levels: Readonly<Record<string, Account>>
 }
 
@@ -119,12 +119,16 @@ function entriesOf<T>(record: Readonly<Record<string, T>>, option: string): read
 function readLevels(given: LeveledAccounts, option: string): ReadonlyMap<string, CheckedAccount> {
   if ('username' in given || 'password' in given) throw new TypeError(`"${option}" must have levels or be an account`)
   const levels = new Map<string, CheckedAccount>()
-  const owners = new Map<string, string>()
+  const owners = { username: new Map<unknown, string>(), password: new Map<unknown, string>() }
   for (const [name, account] of entriesOf(given.levels, `${option}.levels`)) {
     const checked = checkAccount(account, `${option}.levels.${name}`)
-    const owner = owners.get(looks(checked.username))
-    if (owner !== undefined) throw new TypeError(`"${checked.option}.username" must not be the one of level "${owner}"`)
-    owners.set(looks(checked.username), name)
+    const own = { username: looks(checked.username), password: checked.source }
+    for (const member of ['username', 'password'] as const) {
+      const owner = owners[member].get(own[member])
+      if (owner !== undefined)
+        throw new TypeError(`"${checked.option}.${member}" must not be the one of level "${owner}"`)
+      owners[member].set(own[member], name)
+    }
     levels.set(name, checked)
   }
   return levels

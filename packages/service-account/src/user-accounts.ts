@@ -1,11 +1,9 @@
-import { normalize } from 'node:path'
 import {
   DelegationError,
   type DelegationModule,
   type Identity,
   type PasswordCredential,
   principalMapping,
-  type SecretSource,
   type Session,
 } from '@mcp-delegation/core'
 import {
@@ -58,7 +56,7 @@ export function userAccounts(options: UserAccountsOptions): DelegationModule<Tar
   const entries = new Map<string, CheckedAccount>()
   for (const [index, given] of (accounts as readonly UserAccount[]).entries()) {
     const account = checkAccount(given, `accounts[${index}]`)
-    const { issuer, subject, target, password } = given
+    const { issuer, subject, target } = given
     for (const [name, value] of Object.entries({ issuer, subject, target }))
       if (!isName(value)) throw new TypeError(`"${account.option}.${name}" must be 1 to 255 bytes of clean text`)
     const key = keyOf(given, target)
@@ -66,7 +64,7 @@ export function userAccounts(options: UserAccountsOptions): DelegationModule<Tar
     if (twin !== undefined) throw new TypeError(`"${account.option}" is for the user and target of "${twin.option}"`)
     const owner = { issuer, subject, option: account.option }
     seen.username.claim(caseRule === 'sensitive' ? account.username : looks(account.username), owner, 'username')
-    seen.password.claim(sourceOf(password), owner, 'password')
+    seen.password.claim(account.source, owner, 'password')
     entries.set(key, account)
   }
   const find = (session: Session, { target }: TargetRequest): CheckedAccount | undefined => {
@@ -96,12 +94,6 @@ function denied(message: string): DelegationError {
 
 function keyOf({ issuer, subject }: Identity, target: string): string {
   return JSON.stringify([issuer, subject, target])
-}
-
-/** The same for sources that give the same secret. */
-function sourceOf(source: SecretSource): unknown {
-  if (typeof source === 'function') return source
-  return 'env' in source ? `env ${source.env}` : `file ${normalize(source.file)}`
 }
 
 /** Whose something is: it can belong to one person only. */

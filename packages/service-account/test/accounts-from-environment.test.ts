@@ -91,7 +91,7 @@ test('two identities with one user name are one account, which userAccounts refu
 describe('refuses options', () => {
   const good: EnvironmentAccountsOptions = { target: 'vcenter', prefix: PREFIX, users: [user('alice')] }
   for (const [option, values] of Object.entries({
-    target: [undefined, '', ' a', 'a\n', 7],
+    target: [undefined, '', 'a\u2028', 'a\n', 7],
     prefix: [undefined, '', '1A', 'a_', 'A-B', 'A=', 'A\n', 7],
     users: [undefined, {}, 'alice', [null], [{}], [user('')], [user('a\n')], [{ ...user('a'), username: 7 }]],
   }))

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { Session } from '@mcp-delegation/core'
+import type { SecretSource, Session } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import { describe, expect, test } from 'vitest'
 import { type ServiceAccountOptions, serviceAccount } from '../src/index.ts'
@@ -192,6 +192,8 @@ describe('levels', () => {
       ['ſarah', 'sarah'],
       ['\u212aarl', 'karl'],
       ['straße', 'strasse'],
+      ['billing', 'billing\u00a0'],
+      ['billing', 'bill\u3164ing'],
     ] as const)
       expect(() =>
         serviceAccount({
@@ -199,6 +201,32 @@ describe('levels', () => {
           level: levelOf,
         }),
       ).toThrow('"accounts.billing.levels.administrator.username" must not be the one of level "reader"')
+  })
+
+  test('must not share a password', () => {
+    const vault = given('one-for-both')
+    const build = (reader: SecretSource, administrator: SecretSource) => () =>
+      serviceAccount({
+        accounts: {
+          billing: {
+            levels: {
+              reader: { username: 'billing_ro', password: reader },
+              administrator: { username: 'billing_admin', password: administrator },
+            },
+          },
+        },
+        level: levelOf,
+      })
+    for (const [reader, administrator] of [
+      [{ env: 'SHARED' }, { env: 'SHARED' }],
+      [{ file: '/run/secrets/a' }, { file: '/run/secrets/./a/' }],
+      [vault, vault],
+    ] as const)
+      expect(build(reader, administrator)).toThrow(
+        '"accounts.billing.levels.administrator.password" must not be the one of level "reader"',
+      )
+    build({ env: 'A' }, { env: 'B' })()
+    build({ env: 'A' }, { file: '/A' })()
   })
 })
 

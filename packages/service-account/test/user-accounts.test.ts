@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import type { SecretSource } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -112,6 +113,8 @@ describe('an entry is refused', () => {
       ['karl', '\u212aarl'],
       ['strasse', 'straße'],
       ['rene', 'rené'],
+      ['rene', 'rene\u00a0'],
+      ['rene', '\u3164rene'],
     ] as const) {
       const accounts = [entry('alice', { username: one }), entry('bob', { username: other })]
       expect(build(accounts)).toThrow(/^"accounts\[1\]\.username" is the one of/)
@@ -124,6 +127,9 @@ describe('an entry is refused', () => {
     for (const [one, other] of [
       [{ env: 'SHARED' }, { env: 'SHARED' }],
       [{ file: '/run/secrets/a' }, { file: '/run/secrets/../secrets//a' }],
+      [{ file: '/run/secrets/a' }, { file: '/run/secrets/a/' }],
+      [{ file: '/run/secrets/a' }, { file: '//run/secrets/a', env: undefined } as unknown as SecretSource],
+      [{ env: 'SHARED', file: undefined } as unknown as SecretSource, { env: 'SHARED' }],
       [shared, shared],
     ] as const)
       expect(build([entry('alice', { password: one }), entry('bob', { password: other })])).toThrow(
@@ -157,7 +163,7 @@ describe('an entry is refused', () => {
     for (const [member, values] of Object.entries({
       issuer: [undefined, '', 'a\n', 7],
       subject: [undefined, '', 'a\u0000', null, ['alice'], 'x'.repeat(256)],
-      target: [undefined, '', ' billing', 7],
+      target: [undefined, '', 'billing\u200b', 7],
       username: [undefined, '', ' a', 'a ', 'a\u202eb', '\ud800', 7],
       password: [undefined, 'hunter2-hunter2', {}, { env: 'A B' }, { file: 'relative' }],
     }))
