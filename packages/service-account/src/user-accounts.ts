@@ -30,8 +30,9 @@ export interface UserAccountsOptions {
   /** Lists of identities that are one person, and so may share an account. Default: none. */
   readonly links?: readonly (readonly Identity[])[] | undefined
   /**
-   * Whether user names that differ in case, accents or compatibility forms are different accounts at the backends. It
-   * decides which entries are refused as the same account; names are handed out as written. Default: insensitive.
+   * Whether user names that differ in case, accents, compatibility forms or invisible characters are different accounts
+   * at the backends. It decides which entries are refused as the same account; names are handed out as written. Default:
+   * insensitive.
    */
   readonly case?: 'sensitive' | 'insensitive' | undefined
   /** How long a password is used until it is read again, in milliseconds. Default: 60,000. */
