@@ -261,13 +261,15 @@ export class Dispatcher {
   async #issue(attempt: Attempt, registered: Registered, order: Order, controller: AbortController): Promise<Entry> {
     const { member, snapshot, principal, key } = order
     const { clock, log } = this.#options
+    const { module, principals } = member
+    const claim = module.shared === true ? undefined : principals.claim(principal, snapshot.session, module)
     const accept = (issued: IssuedCredential<unknown>): Entry => {
-      if (member.module.shared !== true) member.principals.prove(principal, snapshot.session, member.module)
+      claim?.prove()
       const now = clock.now()
       const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
       return this.#cache.add({
         key,
-        type: member.module.type,
+        type: module.type,
         principal: issued.principal ?? principal,
         issued,
         counters: registered.counters,
@@ -299,10 +301,11 @@ export class Dispatcher {
         },
       )
     } catch (error) {
-      member.principals.drop(principal, snapshot.session)
       if (key !== undefined && !controller.signal.aborted && isDelegationError(error))
         this.#refusals.add(key, snapshot.identity, error)
       throw error
+    } finally {
+      claim?.end()
     }
   }
 

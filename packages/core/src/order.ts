@@ -42,7 +42,7 @@ export function prepare(
     const { tool, module: name } = attempt
     checkPolicy(options, { session, tool, module: name, type: module.type, target, principal })
   }
-  if (module.shared !== true) member.principals.claim(principal, session, module)
+  if (module.shared !== true) member.principals.check(principal, session, module)
   const token = module.reuse === 'token' ? keyOf(session.id) : ''
   const key = module.reuse === 'never' ? undefined : member.prefix + snapshot.key + keyOf(principal, request) + token
   return { member, snapshot, principal, request, key }

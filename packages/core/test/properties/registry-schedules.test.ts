@@ -86,4 +86,13 @@ describe('a registry', () => {
       { do: 'end', session: 8, by: 'session' },
     ])
   })
+
+  it('leaves the principal with a user of whose calls one is refused', async () => {
+    await obey(small, [
+      { do: 'burst', session: 0, module: 4, count: 22 },
+      { do: 'delegate', session: 4, module: 4, request: 0 },
+      { do: 'settle all' },
+      { do: 'settle all' },
+    ])
+  })
 })
