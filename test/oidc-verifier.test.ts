@@ -35,7 +35,8 @@ describe('a token of a real identity provider', () => {
     expect(session).toMatchObject({ displayName: 'alice.a', act: [] })
     expect([...session.groups]).toEqual(['staff'])
     expect([...session.scopes]).toEqual(['tools:read'])
-    expect(session.id).toBe(createHash('sha256').update(tokens.accessToken).digest('base64url'))
+    const signed = tokens.accessToken.split('.').slice(0, 2).join('.')
+    expect(session.id).toBe(createHash('sha256').update(signed).digest('base64url'))
     expect(session.expiresAt.getTime() - session.issuedAt.getTime()).toBe(300_000)
 
     const refreshed = await verifier().verify((await idp.refresh(tokens.refreshToken ?? '')).accessToken)
@@ -112,13 +113,17 @@ describe('a token of a real identity provider', () => {
 })
 
 test('an outage of the provider is an outage, and over when it is over', async () => {
-  const one = verifier()
+  let time = Date.now()
+  const clock = { now: () => time }
+  const one = oidcVerifier({ issuers: [{ issuer: idp.issuer }], audience: RESOURCE, timeout: 2_000, clock })
   const [alice, bob] = await Promise.all(
     ['alice', 'bob'].map((account) => idp.accessToken({ account, resource: RESOURCE })),
   )
   for (const weather of ['unavailable', 'garbage', 'hang', 'refuse'] as const) {
     await idp.turn(weather)
     await expect(one.verify(alice ?? '')).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE', retryable: true })
+    // For so long nobody is asked again.
+    time += 5_000
   }
   await idp.turn('fair')
   await expect(one.verify(alice ?? '')).resolves.toMatchObject({ subject: 'alice' })

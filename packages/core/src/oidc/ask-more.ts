@@ -1,8 +1,8 @@
 import { isDelegationError } from '../errors.ts'
 import type { Session } from '../session.ts'
+import { within } from '../within.ts'
 import type { VerifyMore } from './options.ts'
 import { outage } from './refusal.ts'
-import { within } from './within.ts'
 
 /** Runs the caller's own check, for no longer than `timeout`, also where it doesn't heed its signal. */
 export async function askMore(

@@ -1,3 +1,4 @@
+import { within } from '../within.ts'
 import { outage } from './refusal.ts'
 
 const MAX_BYTES = 524_288
@@ -27,12 +28,27 @@ export async function boundedFetch(url: string, init: RequestInit): Promise<Resp
   return new Response(size === 0 ? null : Buffer.concat(chunks), { status, statusText, headers })
 }
 
-/** A JSON object, or the status with which it was not given. Rejects with an outage for everything else. */
-export async function getJson(url: string, signal: AbortSignal): Promise<Readonly<Record<string, unknown>> | number> {
+/** The JSON of an answer. Where it is none, the error is without its text, which may repeat what was asked. */
+export async function jsonOf(response: Response): Promise<unknown> {
+  const text = await response.text()
   try {
-    const response = await boundedFetch(url, { signal, headers: { accept: 'application/json' } })
+    return JSON.parse(text)
+  } catch {
+    throw new Error('the answer is not JSON')
+  }
+}
+
+/** A JSON object, or the status with which it was not given. Rejects with an outage for everything else. */
+export async function getJson(
+  url: string,
+  timeout: number,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>> | number> {
+  try {
+    const headers = { accept: 'application/json, application/jwk-set+json' }
+    const response = await within(timeout, signal, (all) => boundedFetch(url, { signal: all, headers }))
     if (response.status !== 200) return response.status
-    const body: unknown = await response.json()
+    const body = await jsonOf(response)
     if (typeof body === 'object' && body !== null && !Array.isArray(body)) return body as Record<string, unknown>
   } catch (error) {
     throw outage(`${url} gave no answer, or not JSON`, error)

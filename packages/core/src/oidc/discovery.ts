@@ -1,6 +1,5 @@
 import { getJson, isTrustworthy } from './bounded-fetch.ts'
 import { outage } from './refusal.ts'
-import { within } from './within.ts'
 
 /** What is needed of an authorization server's metadata. */
 export interface IssuerMetadata {
@@ -22,7 +21,7 @@ export async function discover(issuer: string, timeout: number, signal: AbortSig
     `${origin}/.well-known/oauth-authorization-server${path}`,
   ]
   for (const place of places) {
-    const document = await within(timeout, signal, (all) => getJson(place, all))
+    const document = await getJson(place, timeout, signal)
     if (typeof document === 'number') {
       if (document >= 400 && document < 500) continue
       throw outage(`${place} answered ${document}`)

@@ -1,9 +1,9 @@
 import { type SecretReader, type SecretSource, secretReader } from '../secret-source.ts'
-import { boundedFetch } from './bounded-fetch.ts'
+import { within } from '../within.ts'
+import { boundedFetch, jsonOf } from './bounded-fetch.ts'
 import type { Claims } from './claims.ts'
 import type { IssuerMetadata } from './discovery.ts'
 import { outage, refused } from './refusal.ts'
-import { within } from './within.ts'
 
 /** The client as which this server asks about opaque tokens. */
 export interface IntrospectionOptions {
@@ -76,8 +76,12 @@ export async function introspect(
     client.allowInsecureRequests(configuration)
     // The time limit is ours.
     configuration.timeout = 0
-    configuration[client.customFetch] = (url, { body, method, headers }) =>
-      boundedFetch(url, { method, headers, body: body as string | URLSearchParams, signal: all })
+    configuration[client.customFetch] = async (url, { body, method, headers }) => {
+      const asked = { method, headers, body: body as string | URLSearchParams, signal: all }
+      const response = await boundedFetch(url, asked)
+      if (response.status === 200) await jsonOf(response.clone())
+      return response
+    }
     return client.tokenIntrospection(configuration, token, { token_type_hint: 'access_token' })
   }
 }

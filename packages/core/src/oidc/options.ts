@@ -78,7 +78,7 @@ function audiences(value: unknown): readonly string[] {
   throw new TypeError('"audience" must be a text, or a list of them that is not empty')
 }
 
-function readIssuer(value: IssuerOptions, option: string, timeout: number): TrustedIssuer {
+function readIssuer(value: IssuerOptions, option: string, timeout: number, clock: Clock): TrustedIssuer {
   const { issuer, jwksUri, profile, groups, introspection: asking } = value ?? {}
   const where = 'an https URL, or an http one on a loopback address, without user and fragment'
   if (!isTrustworthy(issuer) || new URL(issuer).search !== '')
@@ -89,6 +89,7 @@ function readIssuer(value: IssuerOptions, option: string, timeout: number): Trus
     issuer,
     jwksUri,
     timeout,
+    clock,
     profile: groups === undefined ? read : { ...read, groups: [claimPath(groups, `${option}.groups`)] },
     introspection: introspection(asking, `${option}.introspection`),
   })
@@ -98,18 +99,18 @@ function readIssuer(value: IssuerOptions, option: string, timeout: number): Trus
 export function readOptions(options: OidcVerifierOptions): VerifierSettings {
   const { issuers, verifyMore, clock = systemClock, log = silentLog, cache = {} } = options ?? {}
   const timeout = whole(options?.timeout, 'timeout', 5_000, 1, MINUTE)
+  if (typeof clock?.now !== 'function') throw new TypeError('"clock" must have a function "now"')
   if (!Array.isArray(issuers) || issuers.length === 0) throw new TypeError('"issuers" must be a list that is not empty')
   const trusted = new Map<string, TrustedIssuer>()
   for (const [index, one] of (issuers as readonly IssuerOptions[]).entries()) {
-    const read = readIssuer(one, `issuers[${index}]`, timeout)
+    const read = readIssuer(one, `issuers[${index}]`, timeout, clock)
     if (trusted.has(read.issuer)) throw new TypeError(`"issuers[${index}].issuer" must not be there twice`)
     trusted.set(read.issuer, read)
   }
-  const introspecting = [...trusted.values()].filter((one) => one.introspection !== undefined)
+  const introspecting = [...trusted.values()].filter((one) => one.introspect !== undefined)
   if (introspecting.length > 1) throw new TypeError('"issuers" must not hold several with "introspection"')
   if (verifyMore !== undefined && typeof verifyMore !== 'function')
     throw new TypeError('"verifyMore" must be a function')
-  if (typeof clock?.now !== 'function') throw new TypeError('"clock" must have a function "now"')
   if (typeof log?.warn !== 'function' || typeof log.debug !== 'function')
     throw new TypeError('"log" must have the functions "debug", "info", "warn" and "error"')
   return {

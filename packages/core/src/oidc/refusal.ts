@@ -22,9 +22,10 @@ export function expired(reason: string): DelegationError {
 }
 
 /** Nothing is known about the token: whoever can tell does not answer, or not sensibly. */
-export function outage(reason: string, error?: unknown): DelegationError {
+export function outage(reason: string, error?: unknown, retryAfter?: Date): DelegationError {
   const cause = new Error(error === undefined ? reason : `${reason}: ${detailOf(error)}`)
   return new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the access token could not be verified at the moment', {
     cause,
+    retryAfter,
   })
 }

@@ -1,20 +1,20 @@
 import {
   type CryptoKey,
-  createRemoteJWKSet,
-  customFetch,
+  createLocalJWKSet,
   errors,
-  type FetchImplementation,
   type FlattenedJWSInput,
+  type JSONWebKeySet,
   type JWSHeaderParameters,
 } from 'jose'
+import type { Clock } from '../clock.ts'
 import { isDelegationError } from '../errors.ts'
-import { SingleFlight } from '../single-flight.ts'
-import { boundedFetch } from './bounded-fetch.ts'
+import { getJson } from './bounded-fetch.ts'
+import type { Claims } from './claims.ts'
 import { discover, type IssuerMetadata } from './discovery.ts'
-import type { Introspection } from './introspection.ts'
+import { type Introspection, introspect } from './introspection.ts'
 import type { IssuerProfile } from './issuer-profile.ts'
 import { outage, refused } from './refusal.ts'
-import { within } from './within.ts'
+import { type Remembered, remembered } from './remembered.ts'
 
 /** Finds the key of a token. Rejects with a refusal where the issuer has none like it, with an outage otherwise. */
 export type KeyOf = (header: JWSHeaderParameters, token: FlattenedJWSInput) => Promise<CryptoKey>
@@ -23,9 +23,8 @@ export type KeyOf = (header: JWSHeaderParameters, token: FlattenedJWSInput) => P
 export interface TrustedIssuer {
   readonly issuer: string
   readonly profile: IssuerProfile
-  readonly introspection: Introspection | undefined
-  /** Learnt when it is first needed; a failure is not remembered. */
-  metadata(signal: AbortSignal): Promise<IssuerMetadata>
+  /** Asks the issuer what an opaque token is; `undefined` where it is not to be asked. */
+  readonly introspect: ((token: string, signal: AbortSignal) => Promise<Claims>) | undefined
   keyOf(signal: AbortSignal): KeyOf
 }
 
@@ -36,45 +35,76 @@ export interface TrustedIssuerOptions {
   readonly jwksUri: string | undefined
   /** Milliseconds for one request. */
   readonly timeout: number
+  readonly clock: Clock
 }
 
 /** Keeps one issuer's metadata and keys apart from those of every other. */
 export function trustedIssuer(options: TrustedIssuerOptions): TrustedIssuer {
-  const { issuer, timeout } = options
-  const fetchInTime: FetchImplementation = (url, init) =>
-    within(timeout, init.signal, (signal) => boundedFetch(url, { ...init, signal }))
-  const flight = new SingleFlight<undefined, IssuerMetadata>()
-  let known: IssuerMetadata | undefined
-  let keys: { readonly uri: string; readonly set: ReturnType<typeof createRemoteJWKSet> } | undefined
-
-  const metadata = async (signal: AbortSignal): Promise<IssuerMetadata> => {
-    known ??= await flight.run('', undefined, signal, ({ signal: all }) => discover(issuer, timeout, all))
-    return known
-  }
-  const keySet = (uri: string): ReturnType<typeof createRemoteJWKSet> => {
-    if (keys?.uri !== uri) {
-      const set = createRemoteJWKSet(new URL(uri), { [customFetch]: fetchInTime })
-      keys = { uri, set }
-    }
-    return keys.set
-  }
+  const { issuer, timeout, clock, introspection } = options
+  const metadata = remembered((signal) => discover(issuer, timeout, signal), clock)
+  const keys = remembered(async (signal) => {
+    const uri = options.jwksUri ?? (await metadata.renew(signal)).jwksUri
+    return fetchKeys(uri, timeout, signal)
+  }, clock)
 
   return {
     issuer,
     profile: options.profile,
-    introspection: options.introspection,
-    metadata,
+    introspect: introspection && introspecting(options, introspection, metadata),
     keyOf: (signal) => async (header, token) => {
-      const uri = options.jwksUri ?? (await metadata(signal)).jwksUri
-      try {
-        return await keySet(uri)(header, token)
-      } catch (error) {
-        if (error instanceof errors.JWKSNoMatchingKey) throw refused('the issuer has no such key')
-        if (error instanceof errors.JWKSMultipleMatchingKeys) throw refused('several keys fit: the token has no "kid"')
-        if (isDelegationError(error)) throw error
-        known = undefined
-        throw outage(`${uri} gave no usable key set`, error)
+      const find = async (set: KeyOf): Promise<CryptoKey | undefined> => {
+        try {
+          return await set(header, token)
+        } catch (error) {
+          if (error instanceof errors.JWKSNoMatchingKey) return undefined
+          if (error instanceof errors.JWKSMultipleMatchingKeys)
+            throw refused('several keys fit: the token has no "kid"')
+          throw outage(`the key set of ${issuer} is not usable`, error)
+        }
       }
+      const key = (await find(await keys.get(signal))) ?? (await find(await keys.renew(signal)))
+      if (key === undefined) throw refused('the issuer has no such key')
+      return key
     },
+  }
+}
+
+async function fetchKeys(uri: string, timeout: number, signal: AbortSignal): Promise<KeyOf> {
+  const document = await getJson(uri, timeout, signal)
+  if (typeof document === 'number') throw outage(`${uri} answered ${document}`)
+  try {
+    return createLocalJWKSet(document as unknown as JSONWebKeySet)
+  } catch (error) {
+    throw outage(`${uri} gave no usable key set`, error)
+  }
+}
+
+const MAX_QUESTIONS = 20
+const BUSY = 1_000
+
+/** Asks at most {@link MAX_QUESTIONS} at once. Looks anew for the endpoint where there was none, or it failed. */
+function introspecting(
+  { issuer, timeout, clock }: TrustedIssuerOptions,
+  introspection: Introspection,
+  metadata: Remembered<IssuerMetadata>,
+): (token: string, signal: AbortSignal) => Promise<Claims> {
+  let questions = 0
+  let failed = false
+  return async (token, signal) => {
+    let place = await (failed ? metadata.renew(signal) : metadata.get(signal))
+    if (place.introspectionEndpoint === undefined) place = await metadata.renew(signal)
+    if (questions === MAX_QUESTIONS)
+      throw outage(`${issuer} is asked about ${MAX_QUESTIONS} tokens already`, undefined, new Date(clock.now() + BUSY))
+    questions++
+    try {
+      const claims = await introspect(token, issuer, place, introspection, { signal, timeout })
+      failed = false
+      return claims
+    } catch (error) {
+      failed = isDelegationError(error) && error.code === 'ERR_DELEGATION_UNAVAILABLE'
+      throw error
+    } finally {
+      questions--
+    }
   }
 }

@@ -9,7 +9,6 @@ import {
 import type { Clock } from '../clock.ts'
 import { checkAccessToken } from './check-claims.ts'
 import type { Claims } from './claims.ts'
-import { introspect } from './introspection.ts'
 import { detailOf, expired, refused } from './refusal.ts'
 import type { TrustedIssuer } from './trusted-issuer.ts'
 
@@ -29,7 +28,6 @@ export interface TokenVerification {
   readonly clock: Clock
   /** Milliseconds. */
   readonly clockTolerance: number
-  readonly timeout: number
 }
 
 interface SignedToken {
@@ -51,12 +49,10 @@ function parse(token: string): SignedToken | undefined {
 export async function vouchFor(token: string, options: TokenVerification, signal: AbortSignal): Promise<VouchedToken> {
   const parsed = parse(token)
   if (parsed !== undefined) return verifySignature(token, parsed, options, signal)
-  const { introspecting: issuer, timeout } = options
-  if (issuer?.introspection === undefined)
+  const { introspecting: issuer } = options
+  if (issuer?.introspect === undefined)
     throw refused('the token is not a signed JWT', 'the access token is opaque, and this server only takes signed ones')
-  const metadata = await issuer.metadata(signal)
-  const claims = await introspect(token, issuer.issuer, metadata, issuer.introspection, { signal, timeout })
-  return { issuer, claims }
+  return { issuer, claims: await issuer.introspect(token, signal) }
 }
 
 async function verifySignature(

@@ -4,6 +4,7 @@ import type { Weather } from '../../../../test/fixtures/loopback-server.ts'
 import { type Signer, startSigner } from '../../../../test/fixtures/signer.ts'
 import type { IssuerOptions, OidcVerifierOptions } from '../../src/oidc/index.ts'
 import type { SessionVerifier } from '../../src/session.ts'
+import { fakeClock } from '../../src/testing/fake-clock.ts'
 import { AUDIENCE, outcomeOf, verifierOf } from './support.ts'
 
 const TOKEN = '2YotnFZFEjr1zCsicMWpAA'
@@ -200,10 +201,79 @@ describe('it is an outage', () => {
     },
   )
 
-  test('when our secret can’t be read', async () => {
+  test('when our secret can’t be read, which only the operator learns', async () => {
     answer()
     const verifier = verifierWith({ clientSecret: { env: 'NO_SUCH_SECRET_HERE' } })
-    expect(await outcomeOf(verifier.verify(TOKEN))).toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+    const outcome = await outcomeOf(verifier.verify(TOKEN))
+    expect(outcome).toMatchObject(OUTAGE)
+    expect(outcome.reason).toContain('clientSecret')
     expect(asked).toEqual([])
   })
+
+  test('when the answer is no JSON, of which nothing is shown: it may repeat the token', async () => {
+    const lines: string[] = []
+    const write = (fields: object, text: string): void => void lines.push(`${text} ${JSON.stringify(fields)}`)
+    const log = { debug: write, info: write, warn: write, error: write }
+    signer.route('/introspect', (_, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).end(`nope: ${TOKEN}`),
+    )
+    const outcome = await outcomeOf(verifierWith({}, { log }).verify(TOKEN))
+    expect(outcome).toMatchObject({ ...OUTAGE, reason: expect.stringContaining('not JSON') })
+    expect(lines).toHaveLength(1)
+    expect(JSON.stringify([outcome, lines])).not.toContain(TOKEN.slice(0, 5))
+  })
+})
+
+describe('the endpoint is looked for anew', () => {
+  const place = (introspection_endpoint?: string): void =>
+    signer.json('/.well-known/openid-configuration', {
+      issuer: signer.issuer,
+      jwks_uri: signer.jwksUri,
+      introspection_endpoint,
+    })
+  const discoveries = (): number => signer.server.count('/.well-known/openid-configuration')
+
+  test('where there was none', async () => {
+    const clock = fakeClock()
+    answer()
+    place()
+    const verifier = verifierWith({}, { clock })
+    for (const token of ['a', 'b', 'c']) expect(await outcomeOf(verifier.verify(token))).toMatchObject(OUTAGE)
+    place(`${signer.issuer}/introspect`)
+    expect(await outcomeOf(verifier.verify('d'))).toMatchObject(OUTAGE)
+    expect(discoveries()).toBe(1)
+    clock.tick(30_000)
+    await expect(verifier.verify('e')).resolves.toMatchObject({ subject: 'alice' })
+  })
+
+  test('where it failed', async () => {
+    const clock = fakeClock()
+    answer()
+    place(`${signer.issuer}/old`)
+    const verifier = verifierWith({}, { clock })
+    for (const token of ['a', 'b', 'c']) expect(await outcomeOf(verifier.verify(token))).toMatchObject(OUTAGE)
+    place(`${signer.issuer}/introspect`)
+    expect(await outcomeOf(verifier.verify('d'))).toMatchObject(OUTAGE)
+    expect(discoveries()).toBe(1)
+    clock.tick(30_000)
+    await expect(verifier.verify('e')).resolves.toMatchObject({ subject: 'alice' })
+    expect(discoveries()).toBe(2)
+  })
+})
+
+test('no more than twenty questions are asked at once, and whoever comes then learns when to come back', async () => {
+  const clock = fakeClock()
+  const waiting: (() => void)[] = []
+  signer.route('/introspect', (_, response) => {
+    waiting.push(() => response.writeHead(200, { 'content-type': 'application/json' }).end('{"active":false}'))
+  })
+  const verifier = verifierWith({}, { clock })
+  const asking = Array.from({ length: 20 }, (_, index) => outcomeOf(verifier.verify(`token-${index}`)))
+  await expect.poll(() => waiting.length, { timeout: 10_000 }).toBe(20)
+  const retryAfter = new Date(clock.now() + 1_000)
+  await expect(verifier.verify(TOKEN)).rejects.toMatchObject({ code: OUTAGE.code, retryAfter })
+  for (const proceed of waiting) proceed()
+  for (const outcome of await Promise.all(asking)) expect(outcome).toMatchObject(REFUSED)
+  answer()
+  await expect(verifier.verify(TOKEN)).resolves.toMatchObject({ subject: 'alice' })
 })

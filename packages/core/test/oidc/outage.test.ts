@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Weather } from '../../../../test/fixtures/loopback-server.ts'
 import { type Signer, startSigner } from '../../../../test/fixtures/signer.ts'
+import type { SessionVerifier } from '../../src/session.ts'
 import { outcomeOf, verifierOf } from './support.ts'
 
 let signer: Signer
 beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
   signer = await startSigner()
 })
 afterEach(async () => {
@@ -14,6 +16,13 @@ afterEach(async () => {
 
 const OUTAGE = { code: 'ERR_DELEGATION_UNAVAILABLE', message: 'the access token could not be verified at the moment' }
 const DISCOVERY = '/.well-known/openid-configuration'
+/** An outage is remembered for this long. */
+const PAUSE = 5_000
+
+async function recover(): Promise<void> {
+  await signer.turn('fair')
+  vi.setSystemTime(Date.now() + PAUSE)
+}
 const quick = { timeout: 1_000 }
 
 describe.each<Weather>(['unavailable', 'garbage', 'hang', 'refuse'])('where the identity provider is %s', (weather) => {
@@ -21,7 +30,7 @@ describe.each<Weather>(['unavailable', 'garbage', 'hang', 'refuse'])('where the 
     const verifier = verifierOf(signer, {}, quick)
     await signer.turn(weather)
     expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
-    await signer.turn('fair')
+    await recover()
     await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
   })
 
@@ -29,13 +38,12 @@ describe.each<Weather>(['unavailable', 'garbage', 'hang', 'refuse'])('where the 
     const verifier = verifierOf(signer, { jwksUri: signer.jwksUri }, quick)
     await signer.turn(weather)
     expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
-    await signer.turn('fair')
+    await recover()
     await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
     expect(signer.server.count(DISCOVERY)).toBe(0)
   })
 
   test('tokens whose key is known are verified, and only an unknown key is an outage', async () => {
-    vi.useFakeTimers({ toFake: ['Date'] })
     const verifier = verifierOf(signer, {}, quick)
     await verifier.verify(await signer.sign())
     await signer.turn(weather)
@@ -50,9 +58,67 @@ test('what only is down for the discovery document or the key set is an outage a
     const verifier = verifierOf(signer, {}, quick)
     await signer.turn('unavailable', (asked) => asked === path)
     expect(await outcomeOf(verifier.verify(await signer.sign()))).toMatchObject(OUTAGE)
-    await signer.turn('fair')
+    await recover()
     await expect(verifier.verify(await signer.sign())).resolves.toMatchObject({ subject: 'alice' })
   }
+})
+
+describe('while the identity provider fails, it is not asked about each token:', () => {
+  const tokens = (count: number): Promise<readonly string[]> =>
+    Promise.all(Array.from({ length: count }, (_, jti) => signer.sign({ jti })))
+  const ask = async (verifier: SessionVerifier, all: readonly string[]): Promise<ReadonlySet<unknown>> => {
+    const codes = new Set()
+    for (const token of all) codes.add((await outcomeOf(verifier.verify(token))).code)
+    return codes
+  }
+
+  test.each([
+    ['everything', () => true, { [DISCOVERY]: 1, '/jwks': 0 }],
+    ['the key set', (path: string) => path === '/jwks', { [DISCOVERY]: 1, '/jwks': 1 }],
+  ])('%s', async (_, affected, counts) => {
+    const verifier = verifierOf(signer, {}, quick)
+    await signer.turn('unavailable', affected)
+    expect(await ask(verifier, await tokens(20))).toEqual(new Set([OUTAGE.code]))
+    vi.setSystemTime(Date.now() + PAUSE - 1)
+    expect(await ask(verifier, await tokens(20))).toEqual(new Set([OUTAGE.code]))
+    const asked = (): object => ({ [DISCOVERY]: signer.server.count(DISCOVERY), '/jwks': signer.server.count('/jwks') })
+    expect(asked()).toEqual(counts)
+    vi.setSystemTime(Date.now() + 1)
+    await signer.turn('fair')
+    expect(await ask(verifier, await tokens(20))).toEqual(new Set([undefined]))
+    expect(signer.server.count('/jwks')).toBe(counts['/jwks'] + 1)
+  })
+
+  test('a key set that stays down makes nobody look for another each time', async () => {
+    const verifier = verifierOf(signer, {}, quick)
+    await signer.turn('unavailable', (path) => path === '/jwks')
+    for (let round = 0; round < 6; round++) {
+      expect(await ask(verifier, await tokens(3))).toEqual(new Set([OUTAGE.code]))
+      vi.setSystemTime(Date.now() + PAUSE)
+    }
+    expect(signer.server.count('/jwks')).toBe(6)
+    expect(signer.server.count(DISCOVERY)).toBe(1)
+  })
+
+  test('unknown keys beside known ones', async () => {
+    const verifier = verifierOf(signer, {}, quick)
+    await verifier.verify(await signer.sign())
+    vi.setSystemTime(Date.now() + 31_000)
+    await signer.turn('unavailable', (path) => path === '/jwks')
+    const forged = await Promise.all(Array.from({ length: 20 }, (_, index) => signer.sign({}, { kid: `k${index}` })))
+    expect(await ask(verifier, forged)).toEqual(new Set([OUTAGE.code]))
+    expect(signer.server.count('/jwks')).toBe(2)
+    await expect(verifier.verify(await signer.sign({ jti: 'known' }))).resolves.toMatchObject({ subject: 'alice' })
+  })
+
+  test('whoever is refused learns when to come back', async () => {
+    const verifier = verifierOf(signer, {}, quick)
+    await signer.turn('unavailable')
+    const retryAfter = new Date(Date.now() + PAUSE)
+    await expect(verifier.verify(await signer.sign())).rejects.toMatchObject({ retryAfter })
+    vi.setSystemTime(Date.now() + 2_000)
+    await expect(verifier.verify(await signer.sign({ jti: 'x' }))).rejects.toMatchObject({ retryAfter })
+  })
 })
 
 describe('a document that cannot be right is an outage:', () => {
@@ -134,7 +200,7 @@ test('an outage is a warning in the log, a refusal a remark, and neither shows t
   const [token, foreign] = [await signer.sign(), await signer.sign({ aud: 'https://other.example' })]
   await signer.turn('unavailable')
   await outcomeOf(verifier.verify(token))
-  await signer.turn('fair')
+  await recover()
   await outcomeOf(verifier.verify(foreign))
   expect(lines).toEqual([
     expect.stringMatching(/^warn: an access token could not be verified .*ERR_DELEGATION_UNAVAILABLE.*503/),
