@@ -4,14 +4,16 @@ import { outage } from './refusal.ts'
 const MAX_BYTES = 524_288
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
+/** Scheme, host and path as they are written: nothing that a parser of URLs would leave out or put in. */
+const WRITTEN_OUT = /^https?:\/\/[^\s\p{Cc}\\/?#@]+(?:[/?][^\s\p{Cc}\\#]*)?$/u
+
 /**
  * Whether tokens and keys may travel to `url`: over TLS, or to this machine. Names no user, and has no fragment.
  */
 export function isTrustworthy(url: unknown): url is string {
-  if (typeof url !== 'string' || !URL.canParse(url)) return false
-  const { protocol, hostname, username, password, hash } = new URL(url)
-  if (username !== '' || password !== '' || hash !== '') return false
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
+  if (typeof url !== 'string' || !WRITTEN_OUT.test(url) || !URL.canParse(url)) return false
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'https:' || LOOPBACK.test(hostname)
 }
 
 /** `fetch` that follows no redirect, and whose answer is read whole, up to 512 kB. */

@@ -14,7 +14,10 @@ export interface IssuerMetadata {
  * @see https://www.rfc-editor.org/rfc/rfc8414#section-3
  */
 export async function discover(issuer: string, timeout: number, signal: AbortSignal): Promise<IssuerMetadata> {
-  const { origin, pathname } = new URL(issuer)
+  const { origin, pathname, protocol } = new URL(issuer)
+  // Who is asked over TLS has no business on this machine.
+  const isPlace = (url: unknown): url is string =>
+    isTrustworthy(url) && (protocol === 'http:' || url.startsWith('https:'))
   const path = pathname.replace(/\/$/, '')
   const places = [
     `${origin}${path}/.well-known/openid-configuration`,
@@ -28,8 +31,8 @@ export async function discover(issuer: string, timeout: number, signal: AbortSig
     }
     if (document['issuer'] !== issuer) throw outage(`${place} is the document of another issuer`)
     const { jwks_uri: jwksUri, introspection_endpoint: introspectionEndpoint } = document
-    if (!isTrustworthy(jwksUri)) throw outage(`${place} names no "jwks_uri" that can be trusted`)
-    return { jwksUri, introspectionEndpoint: isTrustworthy(introspectionEndpoint) ? introspectionEndpoint : undefined }
+    if (!isPlace(jwksUri)) throw outage(`${place} names no "jwks_uri" that can be trusted`)
+    return { jwksUri, introspectionEndpoint: isPlace(introspectionEndpoint) ? introspectionEndpoint : undefined }
   }
   throw outage(`${issuer} has no discovery document`)
 }

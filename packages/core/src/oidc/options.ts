@@ -81,8 +81,8 @@ function audiences(value: unknown): readonly string[] {
 function readIssuer(value: IssuerOptions, option: string, timeout: number, clock: Clock): TrustedIssuer {
   const { issuer, jwksUri, profile, groups, introspection: asking } = value ?? {}
   const where = 'an https URL, or an http one on a loopback address, without user and fragment'
-  if (!isTrustworthy(issuer) || new URL(issuer).search !== '')
-    throw new TypeError(`"${option}.issuer" must be ${where}`)
+  if (!isTrustworthy(issuer) || issuer.includes('?'))
+    throw new TypeError(`"${option}.issuer" must be ${where}, written out in full and without query`)
   if (jwksUri !== undefined && !isTrustworthy(jwksUri)) throw new TypeError(`"${option}.jwksUri" must be ${where}`)
   const read = issuerProfile(profile, `${option}.profile`)
   return trustedIssuer({
@@ -100,6 +100,7 @@ export function readOptions(options: OidcVerifierOptions): VerifierSettings {
   const { issuers, verifyMore, clock = systemClock, log = silentLog, cache = {} } = options ?? {}
   const timeout = whole(options?.timeout, 'timeout', 5_000, 1, MINUTE)
   if (typeof clock?.now !== 'function') throw new TypeError('"clock" must have a function "now"')
+  if (typeof cache !== 'object' || cache === null) throw new TypeError('"cache" must be an object')
   if (!Array.isArray(issuers) || issuers.length === 0) throw new TypeError('"issuers" must be a list that is not empty')
   const trusted = new Map<string, TrustedIssuer>()
   for (const [index, one] of (issuers as readonly IssuerOptions[]).entries()) {
