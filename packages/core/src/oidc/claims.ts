@@ -19,13 +19,17 @@ export function claimAt(claims: Claims, path: ClaimPath): unknown {
   return value
 }
 
+/** Numbers are what some issuers write for identifiers and times. */
+const isPresent = (value: unknown): boolean =>
+  (typeof value === 'string' && value !== '') || (typeof value === 'number' && value > 0)
+
 /** Whether `claims` are what the test asks. */
 export function passes(claims: Claims, { claim, is, present, contains }: ClaimTest): boolean {
   const value = claimAt(claims, claim)
   if (is === null && value !== undefined) return false
   if (typeof is === 'string' && value !== is) return false
   if (Array.isArray(is) && !is.includes(value)) return false
-  if (present === true && (value === undefined || value === null || value === '')) return false
+  if (present === true && !isPresent(value)) return false
   return contains === undefined || (typeof value === 'string' && value.includes(contains))
 }
 
@@ -48,12 +52,15 @@ export function stringsAt(claims: Claims, paths: readonly ClaimPath[]): Readonly
 /** Claims that name the client at one identity provider or another. */
 const CLIENT_CLAIMS = ['client_id', 'azp', 'appid', 'cid'] as const
 
+/** Claims that Keycloak gives to the tokens of service accounts alone: from where the client came. */
+const SERVICE_CLAIMS = ['clientHost', 'clientAddress'] as const
+
 /** Whether anything says that nobody logged in for this token; no profile overrules it. */
 export function isMachine(claims: Claims, clientId: string): boolean {
   const { sub, idtyp, gty, preferred_username: username } = claims
   if (sub === clientId || CLIENT_CLAIMS.some((name) => claims[name] === sub)) return true
   if (typeof sub === 'string' && sub.endsWith('@clients')) return true
-  if (idtyp === 'app') return true
+  if (idtyp === 'app' || SERVICE_CLAIMS.some((name) => claims[name] !== undefined)) return true
   if (gty === 'client-credentials' || (Array.isArray(gty) && gty.includes('client-credentials'))) return true
   return typeof username === 'string' && username.toLowerCase().startsWith('service-account-')
 }

@@ -6,7 +6,7 @@ export interface ClaimTest {
   readonly claim: ClaimPath
   /** The text that it must be, or one of several; `null`: the claim must be absent. */
   readonly is?: string | readonly string[] | null | undefined
-  /** It must be there, and neither null nor an empty text. */
+  /** It must be a text that is not empty, or a number above zero. */
   readonly present?: true | undefined
   /** It must be a text with this in it. */
   readonly contains?: string | undefined

@@ -93,6 +93,8 @@ describe.each([
       { preferred_username: 'Service-Account-reporting' },
       { sub: 'other', client_id: 'other' },
       { sub: 'other', appid: 'other' },
+      { clientHost: '10.0.0.7' },
+      { clientAddress: '10.0.0.7' },
     ]
     for (const mark of marks) expect(await read(name, user, mark)).toMatchObject({ kind: 'machine' })
   })
@@ -148,6 +150,23 @@ test('a profile of one’s own can ask for a better proof', async () => {
   expect(await read(profile, user)).toMatchObject({ kind: 'machine' })
   expect(await read(profile, user, { login: { kind: 'passkey' } })).toMatchObject({ kind: 'user' })
   expect(await read(profile, user, { login: { kind: 'api-key' } })).toMatchObject({ kind: 'machine' })
+})
+
+test.each<[unknown, string]>([
+  ['s1', 'user'],
+  [1_700_000_000, 'user'],
+  ['', 'machine'],
+  [null, 'machine'],
+  [0, 'machine'],
+  [-1, 'machine'],
+  [false, 'machine'],
+  [true, 'machine'],
+  [[], 'machine'],
+  [['s1'], 'machine'],
+  [{}, 'machine'],
+])('where a claim must be present, one that is %j makes a %s', async (login, kind) => {
+  const profile: IssuerProfile = { ...issuerProfiles.rfc9068, user: [{ claim: 'login', present: true }] }
+  expect(await read(profile, VENDOR_TOKENS.rfc9068.user, { login })).toMatchObject({ kind })
 })
 
 test('a machine is also known where a profile of one’s own names the client in its own way', async () => {
