@@ -2,10 +2,14 @@ import { isDelegationError } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import { secret } from '../secret.ts'
 import { createSession, type Session } from '../session.ts'
+import { isCleanText } from '../text.ts'
 import type { Lifetime } from './check-claims.ts'
 import { actorsOf, type Claims, claimAt, isMachine, isPlain, MalformedClaim, passes, stringsAt } from './claims.ts'
 import type { ClaimPath, IssuerProfile } from './issuer-profile.ts'
 import { refused } from './refusal.ts'
+
+/** What a session takes for a group, a role or a scope. */
+const MAX_NAME_BYTES = 1024
 
 /** What tells a session from claims that were verified. */
 export interface SessionSource extends Lifetime {
@@ -22,8 +26,8 @@ const firstText = (values: readonly unknown[]): string | undefined =>
   values.find((value): value is string => typeof value === 'string' && value !== '')
 
 /**
- * Makes the session of a verified token. Malformed scopes, groups and roles count as none, with a warning; a malformed
- * identity, client or chain of actors is refused.
+ * Makes the session of a verified token. Malformed scopes, groups and roles count as none, and one that can't be shown
+ * is left out, with a warning; a malformed identity, client or chain of actors is refused.
  */
 export function sessionOf(source: SessionSource): Session {
   const { claims, issuer, profile, token, log } = source
@@ -37,7 +41,14 @@ export function sessionOf(source: SessionSource): Session {
 
   const texts = (paths: readonly ClaimPath[], what: string): ReadonlySet<string> => {
     try {
-      return stringsAt(claims, paths)
+      const found = [...stringsAt(claims, paths)]
+      const clean = found.filter((text) => isCleanText(text, MAX_NAME_BYTES))
+      if (clean.length < found.length)
+        log.warn(
+          { issuer, what, dropped: found.length - clean.length },
+          `some of the token's ${what} are no clean text`,
+        )
+      return new Set(clean)
     } catch (error) {
       if (!(error instanceof MalformedClaim)) throw error
       log.warn({ issuer, what }, `the token's ${what} ${error.message}; it counts as none`)

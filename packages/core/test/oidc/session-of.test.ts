@@ -45,6 +45,20 @@ describe('groups', () => {
     expect(warnings).toEqual([expect.stringMatching(/^the token's groups .* as none$/)])
   })
 
+  test.each([
+    ['an emoji of several', '👩\u200d💻'],
+    ['a soft hyphen', 'soft\u00adhyphen'],
+    ['a tab', 'a\tb'],
+    ['more than 1,024 bytes', 'é'.repeat(513)],
+  ])('of which one has %s in its name are those without it, with a warning', async (_, name) => {
+    const session = await read({ groups: ['a', name, 'b'], roles: ['r', name], scope: ['s', name] })
+    const { groups, roles, scopes } = session
+    expect([...groups, ...roles, ...scopes]).toEqual(['a', 'b', 'r', 's'])
+    expect(warnings).toEqual(
+      ['groups', 'roles', 'scopes'].map((what) => `some of the token's ${what} are no clean text`),
+    )
+  })
+
   test('that are malformed are warned of once, whoever is asked for more', async () => {
     const verifier = verifierOf(signer, {}, { log, verifyMore: async () => ({}) })
     await verifier.verify(await signer.sign({ groups: 7 }))
@@ -102,7 +116,7 @@ describe('actors', () => {
   })
 })
 
-describe('a hostile text is refused and not echoed', () => {
+describe('a hostile text is refused, or left out of what it is one of, and not echoed', () => {
   const texts = {
     'a control character': 'evil\u0007\u001b[31m',
     'a line break': 'evil\r\nset-cookie: x',
@@ -118,10 +132,15 @@ describe('a hostile text is refused and not echoed', () => {
   test.each(Object.entries(texts))('%s', async (_, text) => {
     for (const claim of claims) {
       const outcome = await outcomeOf(read({ [claim]: hostile(claim, text) }))
-      const counts = text === '' && ['groups', 'roles', 'scope'].includes(claim) ? undefined : 'ERR_SESSION_INVALID'
+      const counts = ['groups', 'roles', 'scope'].includes(claim) ? undefined : 'ERR_SESSION_INVALID'
       expect({ claim, code: outcome.code }).toEqual({ claim, code: counts })
       expect(JSON.stringify(outcome)).not.toContain('evil')
     }
+    for (const claim of ['groups', 'roles', 'scopes'] as const)
+      expect([...(await read({ [claim === 'scopes' ? 'scope' : claim]: ['fine', text] }))[claim]].join()).not.toMatch(
+        /evil/,
+      )
+    expect(warnings.length).toBeGreaterThanOrEqual(3)
     expect(JSON.stringify(warnings)).not.toContain('evil')
   })
 })
