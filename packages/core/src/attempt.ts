@@ -15,6 +15,10 @@ const FAILURES: ReadonlySet<DelegationErrorCode> = new Set([
 ])
 const MAX_NAME = 128
 
+function nameOf(name: unknown): string {
+  return typeof name === 'string' ? printable(name, MAX_NAME) : `[${typeof name}]`
+}
+
 /** One attempt to obtain a credential, as far as it has come: what audit and telemetry say of it. */
 export class Attempt {
   readonly event: DelegationRecord['event']
@@ -32,8 +36,8 @@ export class Attempt {
   constructor(event: DelegationRecord['event'], module: string, tool: string | undefined) {
     this.event = event
     this.span = startSpan(event === 'refresh' ? 'refresh' : 'delegate')
-    this.module = printable(String(module), MAX_NAME)
-    this.tool = tool === undefined ? undefined : printable(String(tool), MAX_NAME)
+    this.module = nameOf(module)
+    this.tool = tool === undefined ? undefined : nameOf(tool)
   }
 
   /**

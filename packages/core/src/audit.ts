@@ -57,6 +57,8 @@ export interface OtherRecord extends AuditFields {
   readonly event: 'block' | 'unblock' | 'end-session' | 'export'
   /** How many cached credentials it ended, or exported. */
   readonly credentials: number
+  /** The login session that was ended, where that was asked for. */
+  readonly sid: string | undefined
 }
 
 /** Lengths beyond which a field is cut, in UTF-16 code units. */

@@ -16,6 +16,7 @@ export type BlockTarget = Identity | LoginSession | { readonly id: string }
 
 /** Who may not come back. Asked on every call, so `standing` is synchronous. */
 export interface BlockStore {
+  /** Where `block` has resolved, the answer shows it. */
   standing(session: Session): Standing
   /** Lasts until `until`, or until it is lifted where that is undefined. */
   block(who: BlockTarget, until: Date | undefined): Promise<void>
@@ -70,7 +71,8 @@ class Blocks {
 
   add(key: string, until: Date | undefined): void {
     if (this.#until.size >= this.#pruneAt) this.#prune()
-    this.#until.set(key, until?.getTime() ?? Number.POSITIVE_INFINITY)
+    const end = until?.getTime() ?? Number.NaN
+    this.#until.set(key, Number.isNaN(end) ? Number.POSITIVE_INFINITY : end)
   }
 
   delete(key: string): void {

@@ -32,7 +32,7 @@ function write(value: unknown, depth: number): string {
       if (depth === MAX_DEPTH) throw new TypeError('is nested too deeply')
       return Array.isArray(value) ? writeArray(value, depth) : writeObject(value, depth)
     default:
-      throw new TypeError(`holds a ${typeof value}`)
+      throw new TypeError('holds something that is not JSON')
   }
 }
 

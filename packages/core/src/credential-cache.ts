@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
-import { DelegationError } from './errors.ts'
 import { Lease } from './lease.ts'
 import type { Logger } from './log.ts'
 import type { IssuedCredential, ReleaseReason } from './module.ts'
 import type { Cover, SessionSnapshot } from './session.ts'
 import { inOnePiece } from './text.ts'
+import { within } from './within.ts'
 
 /** What a module's credentials are counted in. */
 export interface Counters {
@@ -39,6 +39,10 @@ export interface Entry {
   lastUse: number
   dropped: ReleaseReason | undefined
   released: boolean
+  /** Released because the identity was blocked. */
+  blocked: boolean
+  /** A record says that it was issued. */
+  announced: boolean
 }
 
 /** What {@link CredentialCache.add} needs to know. */
@@ -139,6 +143,8 @@ export class CredentialCache {
       lastUse: ++this.#uses,
       dropped: entry.key === undefined ? 'disposed' : undefined,
       released: false,
+      blocked: false,
+      announced: false,
     }
     const user = this.#users.get(identity) ?? { entries: new Set(), cached: 0 }
     this.#users.set(identity, user)
@@ -212,7 +218,10 @@ export class CredentialCache {
   /** Releases everything of an identity at once, without waiting for leases. */
   revoke(identity: string): number {
     const entries = [...(this.#users.get(identity)?.entries ?? [])]
-    for (const entry of entries) this.#revoke(entry)
+    for (const entry of entries) {
+      entry.blocked = true
+      this.#revoke(entry)
+    }
     return entries.length
   }
 
@@ -338,22 +347,13 @@ export class CredentialCache {
 
   #giveBack(issued: IssuedCredential<unknown>, reason: ReleaseReason): Promise<void> {
     if (issued.release === undefined) return Promise.resolve()
-    const controller = new AbortController()
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        const late = new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the release took too long')
-        controller.abort(late)
-        reject(late)
-      }, this.#limits.releaseDeadline).unref()
-    })
-    const released = (async () => issued.release?.(reason, { signal: controller.signal }))()
-    const done = Promise.race([released, deadline])
+    // Not before the cache is in order again: a release may call the registry.
+    const done = Promise.resolve()
+      .then(() =>
+        within(this.#limits.releaseDeadline, undefined, async (signal) => issued.release?.(reason, { signal })),
+      )
       .catch((error: unknown) => this.#log.error({ err: error, reason }, 'a credential could not be released'))
-      .finally(() => {
-        clearTimeout(timer)
-        this.#releases.delete(done)
-      })
+      .finally(() => this.#releases.delete(done))
     this.#releases.add(done)
     return done
   }

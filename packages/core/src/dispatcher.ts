@@ -13,6 +13,7 @@ import { type Cover, type SessionSnapshot, snapshotOf } from './session.ts'
 import { SingleFlight } from './single-flight.ts'
 import { admit, blocked, ended } from './standing.ts'
 import { withSpan } from './telemetry.ts'
+import { within } from './within.ts'
 
 /** Options of one call of `delegate`. */
 export interface DelegateOptions {
@@ -86,18 +87,14 @@ export class Dispatcher {
     this.#flights.cancel(() => true, closed())
     const members = [...this.#registered.values()].flatMap((registered) => registered.members)
     await this.#cache.dispose()
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, deadline)
-    })
     // What modules still issue is released when it arrives.
-    await Promise.race([Promise.all(members.flatMap(({ running }) => [...running.values()])), late])
-    clearTimeout(timer)
+    const running = members.flatMap((member) => [...member.running.values()])
+    await within(deadline, undefined, () => Promise.all(running)).catch(() => {})
     await this.#cache.dispose()
     await Promise.all(
       [...new Set(members.map(({ module }) => module))].map(async (module) => {
         try {
-          await module.dispose?.()
+          await within(deadline, undefined, async () => module.dispose?.())
         } catch (error) {
           log.error({ err: error, type: module.type }, 'a module could not be disposed')
         }
@@ -105,9 +102,9 @@ export class Dispatcher {
     )
   }
 
-  async delegate(name: string, session: unknown, request: unknown, call: DelegateOptions = {}): Promise<Lease> {
-    const { signal } = call
-    const attempt = new Attempt('delegation', name, call.tool)
+  async delegate(name: string, session: unknown, request: unknown, call: DelegateOptions | undefined): Promise<Lease> {
+    const signal = call?.signal
+    const attempt = new Attempt('delegation', name, call?.tool)
     let lease: Lease
     try {
       const found = this.#obtain(attempt, name, session, request, signal)
@@ -118,8 +115,10 @@ export class Dispatcher {
       await attempt.fail(this.#recorder, refusal)
       throw refusal ?? error
     }
+    // Of those who waited for an issue, the first says so; that may be another than the one who began it.
+    const issued = attempt.cache !== 'hit' && lease.announce()
     try {
-      const accepted = attempt.succeed(this.#recorder, attempt.cache === 'miss' ? 'issued' : 'reused')
+      const accepted = attempt.succeed(this.#recorder, issued ? 'issued' : 'reused')
       if (accepted === undefined) return lease
       await accepted
       signal?.throwIfAborted()
@@ -129,7 +128,7 @@ export class Dispatcher {
       if (isDelegationError(error) && error.code === 'ERR_AUDIT_FAILED') {
         attempt.lose(error)
         // What was issued without a record of it is not kept.
-        if (attempt.cache === 'miss') lease.discard()
+        if (issued) lease.discard()
       }
       await lease[Symbol.asyncDispose]()
       throw error
@@ -145,6 +144,8 @@ export class Dispatcher {
   ): Lease | Promise<Lease> {
     attempt.snapshot = snapshotOf(session)
     attempt.registered = this.#registered.get(name)
+    if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+      throw new DelegationError('ERR_DELEGATION_INVALID_REQUEST', '"signal" must be an AbortSignal')
     signal?.throwIfAborted()
     const snapshot = this.#admit(attempt.snapshot)
     if (attempt.registered === undefined)
@@ -241,6 +242,7 @@ export class Dispatcher {
     )
     refreshed.then(
       async (fresh) => {
+        fresh.announce()
         attempt.principal = fresh.principal
         void fresh[Symbol.asyncDispose]()
         try {

@@ -51,14 +51,16 @@ class FileAudit {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting
       this.#waiting = []
+      let begun = false
       try {
         this.#file ??= await open(this.#path, 'a', 0o600)
+        begun = true
         const text = batch.map(({ line }) => line).join('')
         await this.#file.appendFile(this.#torn ? `\n${text}` : text)
         this.#torn = false
         for (const { accept } of batch) accept()
       } catch (error) {
-        this.#torn = true
+        this.#torn ||= begun
         const file = this.#file
         this.#file = undefined
         await file?.close().catch(() => {})

@@ -20,7 +20,7 @@ export interface IssueOrder {
 export interface IssueSurroundings<T> {
   readonly clock: Clock
   readonly log: Logger
-  /** Called when it is this issue's turn; where it throws, the module is not asked. */
+  /** Called when it is this issue's turn, and when the credential arrives: where it throws, nothing is issued. */
   begin(): void
   /** Takes over a credential that is in time. Called synchronously, before anything else can happen. */
   accept(issued: IssuedCredential<unknown>): T
@@ -65,23 +65,26 @@ export async function issue<T>(
     return await new Promise<T>((resolve, reject) => {
       const abort = (): void => reject(signal.reason)
       signal.addEventListener('abort', abort, { once: true })
-      issued.then(
-        (credential) => {
-          signal.removeEventListener('abort', abort)
-          try {
-            checkIssued(credential, session, clock)
-            if (!signal.aborted) return resolve(accept(credential))
-            discard(credential)
-          } catch (error) {
-            if (typeof credential?.release === 'function') discard(credential)
-            reject(error)
-          }
-        },
-        (error: unknown) => {
-          signal.removeEventListener('abort', abort)
-          reject(toDelegationError(error))
-        },
-      )
+      issued
+        .then(
+          (credential) => {
+            signal.removeEventListener('abort', abort)
+            try {
+              checkIssued(credential, session, clock)
+              signal.throwIfAborted()
+              begin()
+              resolve(accept(credential))
+            } catch (error) {
+              reject(error)
+              if (typeof credential?.release === 'function') discard(credential)
+            }
+          },
+          (error: unknown) => {
+            signal.removeEventListener('abort', abort)
+            reject(toDelegationError(error))
+          },
+        )
+        .catch(reject)
       if (signal.aborted) abort()
     })
   } finally {
@@ -103,13 +106,11 @@ function keepPlace(
       () => resolve(),
       () => resolve(),
     )
-    signal.addEventListener(
-      'abort',
-      () => {
-        timer = setTimeout(resolve, STUCK_GRACE).unref()
-      },
-      { once: true },
-    )
+    const abort = (): void => {
+      timer = setTimeout(resolve, STUCK_GRACE).unref()
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
   }).then(() => {
     clearTimeout(timer)
     if (member.running.get(key) === settled) member.running.delete(key)
@@ -154,13 +155,9 @@ function checkIssued(issued: IssuedCredential<unknown>, session: Session, clock:
 }
 
 /** Whether a credential is the inbound token, which must never reach a backend. */
-function holdsToken(value: unknown, token: string): boolean {
+function holdsToken(value: unknown, token: string, depth = 0): boolean {
   if (typeof value === 'string') return value === token
-  if (typeof value !== 'object' || value === null) return false
-  for (const member of Object.values(value)) {
-    if (member === token) return true
-    const reveal: unknown = (member as { readonly reveal?: unknown } | null | undefined)?.reveal
-    if (typeof reveal === 'function' && reveal.call(member) === token) return true
-  }
-  return false
+  if (typeof value !== 'object' || value === null || depth > 2) return false
+  if ('reveal' in value && typeof value.reveal === 'function') return value.reveal() === token
+  return Object.values(value).some((member) => holdsToken(member, token, depth + 1))
 }

@@ -43,7 +43,7 @@ export class Lease implements Credential<unknown> {
   get value(): unknown {
     if (this.#cover.ended) throw new DelegationError('ERR_SESSION_INVALID', 'the session was ended')
     if (!this.#entry.released) return this.#entry.issued.value
-    throw this.#entry.dropped === 'revoked'
+    throw this.#entry.blocked
       ? new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked')
       : new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential was released')
   }
@@ -53,6 +53,13 @@ export class Lease implements Credential<unknown> {
     void this.value
     if (now >= this.#expiresAt)
       throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential has expired meanwhile')
+  }
+
+  /** Whether this is the first lease whose record says that the credential was issued. */
+  announce(): boolean {
+    if (this.#entry.announced) return false
+    this.#entry.announced = true
+    return true
   }
 
   /** Takes the credential out of the cache. */

@@ -47,13 +47,16 @@ export interface IssueContext {
   readonly session: Session
   /** What `principal` answered for this call. */
   readonly principal: string
-  /** Aborted when nobody waits any more, at the deadline, and when the user is blocked. */
+  /**
+   * Aborted when nobody waits any more, at the deadline, when the user is blocked or the session ended, and when the
+   * registry is disposed.
+   */
   readonly signal: AbortSignal
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** Why an issued credential is given back. */
+/** Why an issued credential is given back; one that is not for reuse ends as `disposed`. */
 export type ReleaseReason = 'expired' | 'evicted' | 'replaced' | 'revoked' | 'invalidated' | 'disposed' | 'aborted'
 
 /** What a module hands to the registry. */

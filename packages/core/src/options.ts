@@ -16,7 +16,7 @@ export interface RegistryOptions<M extends ModuleMap> {
   /** Default: in the memory of this process, lost at restart. */
   readonly blocks?: BlockStore | undefined
   readonly cache?: CacheOptions | undefined
-  /** How long an issue, a check or an audit sink may take, in milliseconds. Default: 10,000. */
+  /** How long an issue, a check, a release, a block store or an audit sink may take, in milliseconds. Default: 10,000. */
   readonly deadline?: number | undefined
   /** Default: silent. */
   readonly log?: Logger | undefined
@@ -73,9 +73,19 @@ export function checkOptions(options: RegistryOptions<ModuleMap>): CheckedOption
     maxPerUser,
     maxAge,
     deadline,
-    log,
+    log: unfailing(log),
     clock,
   }
+}
+
+/** A logger that fails must not change what becomes of a call. */
+function unfailing(log: Logger): Logger {
+  const guarded = (level: keyof Logger) => (fields: object, message: string) => {
+    try {
+      log[level](fields, message)
+    } catch {}
+  }
+  return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') }
 }
 
 function checkMethods(value: unknown, option: string, methods: readonly string[], otherwise = ''): void {

@@ -2,6 +2,7 @@ import { DelegationError } from './errors.ts'
 import { toDelegationError } from './issue.ts'
 import type { Registered } from './member.ts'
 import type { CheckedOptions } from './options.ts'
+import { within } from './within.ts'
 
 /** Counts of what is registered under one name. */
 export interface ModuleStats {
@@ -51,32 +52,25 @@ export async function checkAll(
   signal: AbortSignal | undefined,
 ): Promise<Record<string, DelegationError | undefined>> {
   signal?.throwIfAborted()
-  const controller = new AbortController()
-  const late = new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the module did not answer in time')
-  const timer = setTimeout(() => controller.abort(late), deadline)
-  const abort = (): void => controller.abort(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
-  const aborted = new Promise<never>((_resolve, reject) => {
-    controller.signal.addEventListener('abort', () => reject(controller.signal.reason), { once: true })
-  })
-  aborted.catch(() => {})
-  try {
-    const answers: Record<string, DelegationError | undefined> = {}
-    await Promise.all(
-      [...registered].map(async ({ name, members }) => {
-        const checks = members.map(async ({ module }) => module.check?.({ signal: controller.signal }))
-        try {
-          await Promise.race([Promise.all(checks), aborted])
-          answers[name] = undefined
-        } catch (error) {
-          answers[name] = toDelegationError(error)
-        }
-      }),
-    )
-    signal?.throwIfAborted()
-    return answers
-  } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', abort)
-  }
+  const answers: Record<string, DelegationError | undefined> = {}
+  await Promise.all(
+    [...registered].map(async ({ name, members }) => {
+      try {
+        await within(deadline, signal, (both) =>
+          Promise.all(members.map(async ({ module }) => module.check?.({ signal: both }))),
+        )
+        answers[name] = undefined
+      } catch (error) {
+        answers[name] = isTimeout(error)
+          ? new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the module did not answer in time', { cause: error })
+          : toDelegationError(error)
+      }
+    }),
+  )
+  signal?.throwIfAborted()
+  return answers
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'TimeoutError'
 }

@@ -33,16 +33,24 @@ const ALLOWED: Decision = Object.freeze({ allowed: true })
 
 /** Asks `question`; whatever is not a well-formed permission is a refusal. */
 export function decide(question: () => Decision, onError: (error: unknown) => void): Decision {
-  let decision: Decision
   try {
-    decision = question()
+    const decision: unknown = question()
+    if (decision instanceof Promise) decision.catch(() => {})
+    const { allowed, reason, scopes } = (decision ?? {}) as {
+      readonly [name in 'allowed' | 'reason' | 'scopes']?: unknown
+    }
+    if (allowed === true) return ALLOWED
+    if (allowed === false) return { allowed, reason: String(reason ?? 'no reason given'), scopes: scopesOf(scopes) }
+    onError(new TypeError('a policy must synchronously return { allowed: true } or { allowed: false, reason }'))
   } catch (error) {
     onError(error)
-    return { allowed: false, reason: 'the policy failed' }
   }
-  if (decision?.allowed === true) return ALLOWED
-  if (decision?.allowed === false) return decision
-  if ((decision as unknown) instanceof Promise) (decision as unknown as Promise<unknown>).catch(() => {})
-  onError(new TypeError('a policy must synchronously return { allowed: true } or { allowed: false, reason }'))
   return { allowed: false, reason: 'the policy failed' }
+}
+
+/** Scopes that a client can ask for; undefined where more scopes would not help. */
+function scopesOf(scopes: unknown): readonly string[] | undefined {
+  if (!Array.isArray(scopes)) return undefined
+  const named = scopes.filter((scope): scope is string => typeof scope === 'string' && scope !== '')
+  return named.length === 0 ? undefined : named
 }

@@ -5,6 +5,7 @@ import { DelegationError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Session } from './session.ts'
 import { activeTraceId, traceIdOf } from './telemetry.ts'
+import { within } from './within.ts'
 
 const NOBODY: readonly string[] = Object.freeze([])
 
@@ -49,6 +50,7 @@ export class Recorder {
    * @throws DelegationError `ERR_AUDIT_FAILED` where the sink fails or does not answer in time.
    */
   accept(record: AuditRecord): void | Promise<void> {
+    if (record === null || typeof record !== 'object') throw this.#failed(new TypeError('a record must be an object'))
     const { traceId = activeTraceId() } = record
     return this.acceptClean(cleanRecord({ ...record, traceId }))
   }
@@ -58,10 +60,12 @@ export class Recorder {
     let accepted: void | Promise<void>
     try {
       accepted = this.#sink(Object.freeze(record))
+      // Not `instanceof`: a promise may come from another realm.
+      if (typeof accepted?.then !== 'function') return undefined
     } catch (cause) {
       throw this.#failed(cause)
     }
-    return accepted instanceof Object ? this.#wait(accepted) : undefined
+    return this.#wait(accepted)
   }
 
   /** Records what stands whatever the sink says: a refusal, a block. A sink that fails is logged. */
@@ -74,16 +78,10 @@ export class Recorder {
   }
 
   async #wait(accepted: Promise<void>): Promise<void> {
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('the audit sink did not answer in time')), this.#deadline)
-    })
     try {
-      await Promise.race([accepted, deadline])
+      await within(this.#deadline, undefined, async () => accepted)
     } catch (cause) {
       throw this.#failed(cause)
-    } finally {
-      clearTimeout(timer)
     }
   }
 

@@ -13,6 +13,7 @@ import { Recorder } from './recorder.ts'
 import { type Cover, type Identity, identityKey, type Session, snapshotOf } from './session.ts'
 import { standingOf } from './standing.ts'
 import { isCleanText } from './text.ts'
+import { within } from './within.ts'
 
 /**
  * Obtains a credential of the session's user, from the cache or from the module registered under `name`. Every call is
@@ -27,11 +28,16 @@ export type Delegate<M extends ModuleMap> = <Name extends keyof M & string>(
 ) => Promise<Credential<ValueOf<M[Name]>>>
 
 const DAY = 86_400_000
+/** The latest instant that a `Date` can hold. */
+const END_OF_TIME = 8.64e15
 
 interface Ban {
   readonly who: BlockTarget
   readonly until: Date | undefined
 }
+
+/** Whom an administrator's act is about. */
+type Ended = Partial<Session> & { readonly sid?: string | undefined }
 
 /** Turns sessions into credentials of their users: dispatches to modules, caches, audits. */
 export class DelegationRegistry<const M extends ModuleMap> implements AsyncDisposable {
@@ -95,9 +101,10 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
   /** Lifts a block. @throws TypeError for a malformed identity. */
   async unblock(who: Identity): Promise<void> {
     const { issuer, subject } = checkIdentity(who)
-    await this.#stored(async () => this.#options.blocks.unblock({ issuer, subject }))
-    this.#dispatcher.forgetRefusals(identityKey({ issuer, subject }))
-    await this.#note('unblock', { issuer, subject }, 0)
+    const error = await this.#store(async () => this.#options.blocks.unblock({ issuer, subject }))
+    if (error === undefined) this.#dispatcher.forgetRefusals(identityKey({ issuer, subject }))
+    await this.#note('unblock', { issuer, subject }, 0, error)
+    if (error !== undefined) throw error
   }
 
   /**
@@ -108,17 +115,19 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
   async endSession(which: Session | LoginSession | { readonly id: string }): Promise<{ readonly credentials: number }> {
     const snapshot = snapshotOf(which)
     const asked: object = snapshot?.cover ?? which ?? {}
-    const { id, sid, issuer } = asked as { readonly [name in 'id' | 'sid' | 'issuer']?: unknown }
+    const { id, sid, issuer } = asked as { readonly id?: string; readonly sid?: string; readonly issuer?: string }
     const targets: Ban[] = []
     // A token can't come back after its own end; others of its login session can.
-    if (isCleanText(id, 255)) targets.push({ who: { id }, until: snapshot && new Date(snapshot.cover.expiresAt + DAY) })
+    const until = snapshot && new Date(Math.min(snapshot.cover.expiresAt + DAY, END_OF_TIME))
+    if (isCleanText(id, 255)) targets.push({ who: { id }, until })
     if (isCleanText(sid, 255) && (issuer === undefined || isCleanText(issuer, 255)))
       targets.push({ who: { sid, issuer }, until: undefined })
     if (targets.length === 0) throw new TypeError('"which" must be a session, { sid, issuer } or { id }')
     const matches = (cover: Cover): boolean =>
       cover.id === id || (sid !== undefined && cover.sid === sid && (issuer === undefined || cover.issuer === issuer))
     if (snapshot !== undefined) snapshot.cover.ended = true
-    return await this.#end('end-session', snapshot?.session, targets, () => this.#dispatcher.endSessions(matches))
+    const who = snapshot?.session ?? { ...targets[0]?.who }
+    return await this.#end('end-session', { ...who, sid }, targets, () => this.#dispatcher.endSessions(matches))
   }
 
   /**
@@ -149,34 +158,39 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
 
   async #end(
     event: OtherRecord['event'],
-    who: Partial<Session> | undefined,
+    who: Ended,
     targets: readonly Ban[],
     purge: () => number,
   ): Promise<{ readonly credentials: number }> {
-    const storing = this.#stored(async () => {
-      await Promise.all(targets.map(async (ban) => this.#options.blocks.block(ban.who, ban.until)))
-    })
+    const storing = this.#store(() =>
+      Promise.all(targets.map(async (ban) => this.#options.blocks.block(ban.who, ban.until))),
+    )
     let credentials = purge()
-    try {
-      await storing
-    } finally {
-      // Again, for what came while the store wrote.
-      credentials += purge()
-      await this.#note(event, who, credentials)
-    }
+    const error = await storing
+    // Again, for what came while the store wrote.
+    credentials += purge()
+    await this.#note(event, who, credentials, error)
+    if (error !== undefined) throw error
     return { credentials }
   }
 
-  async #stored(write: () => Promise<void>): Promise<void> {
+  /** Resolves with the error where the store fails or does not answer in time. */
+  async #store(write: () => Promise<unknown>): Promise<DelegationError | undefined> {
     try {
-      await write()
+      await within(this.#options.deadline, undefined, write)
+      return undefined
     } catch (cause) {
-      throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the block store failed', { cause })
+      return new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the block store failed', { cause })
     }
   }
 
-  async #note(event: OtherRecord['event'], who: Partial<Session> | undefined, credentials: number): Promise<void> {
-    await this.#recorder.note({ event, credentials, ...this.#recorder.base(who, undefined, 0, undefined) })
+  async #note(
+    event: OtherRecord['event'],
+    { sid, ...who }: Ended,
+    credentials: number,
+    error: DelegationError | undefined,
+  ): Promise<void> {
+    await this.#recorder.note({ event, credentials, sid, ...this.#recorder.base(who, undefined, 0, error) })
   }
 }
 

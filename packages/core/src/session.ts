@@ -92,6 +92,7 @@ export function identityKey(who: Identity): string {
 
 const MAX_IDENTITY_BYTES = 255
 const MAX_NAME_BYTES = 1024
+const MAX_ACTORS = 16
 
 function invalid(field: string, must: string, cause?: unknown): DelegationError {
   return new DelegationError('ERR_SESSION_INVALID', `the session's ${field} must be ${must}`, { cause })
@@ -185,6 +186,7 @@ export function createSession(verified: VerifiedClaims): Session {
   const roles = names(verified.roles, 'roles')
   const scopes = names(verified.scopes, 'scopes')
   const act = Object.freeze(names(verified.act, 'act'))
+  if (act.length > MAX_ACTORS) throw invalid('act', `at most ${MAX_ACTORS} actors`)
   const claims = frozenJson(verified.claims, 'claims')
   const more = frozenJson(verified.more === undefined ? {} : verified.more, 'more')
   const issuedAt = milliseconds(verified.issuedAt, 'issuedAt')

@@ -15,7 +15,9 @@ export function standingOf({ blocks }: CheckedOptions, { session, cover }: Sessi
   } catch (cause) {
     throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the block store failed', { cause })
   }
-  return standing === 'good' || standing === 'blocked' ? standing : 'ended'
+  if (standing === 'good' || standing === 'blocked' || standing === 'ended') return standing
+  if ((standing as unknown) instanceof Promise) (standing as Promise<unknown>).catch(() => {})
+  throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the block store gave no answer')
 }
 
 /** @throws DelegationError where this session may not be served, now. */

@@ -1,4 +1,4 @@
-import { type BlockStore, DelegationError, type Session } from '@mcp-delegation/core'
+import { type BlockStore, DelegationError, type Session, secret } from '@mcp-delegation/core'
 import { fakeClock, testSession } from '@mcp-delegation/core/testing'
 import { expect, test } from 'vitest'
 import { deferred, settle, testModule, testRegistry } from './support.ts'
@@ -119,7 +119,7 @@ test('ending a session refuses that token only, and keeps what another live sess
   expect(registry.standing(two)).toBe('ended')
   expect(audit.records.filter(({ event }) => event === 'end-session')).toMatchObject([
     { sessionId: one.id, subject: 'alice', credentials: 1 },
-    { sessionId: undefined, credentials: 1 },
+    { sessionId: two.id, credentials: 1 },
   ])
 })
 
@@ -176,4 +176,55 @@ test('a login session is ended at its own issuer alone, or wherever it is', asyn
   expect([registry.standing(at(ISSUER)), registry.standing(there)]).toEqual(['ended', 'good'])
   await registry.endSession({ sid: 'login-1' })
   expect(registry.standing(there)).toBe('ended')
+})
+
+test('what arrives after a block of another process is released and never cached', async () => {
+  let standing: 'good' | 'blocked' = 'good'
+  const work = deferred()
+  const module = testModule({ before: () => work.promise })
+  const blocks: BlockStore = { standing: () => standing, block: async () => {}, unblock: async () => {} }
+  const { registry } = testRegistry({ module }, { blocks })
+  const call = registry.delegate('module', testSession(alice), { target: 'x' })
+  await settle()
+  standing = 'blocked'
+  work.resolve()
+  await expect(call).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
+  await settle()
+  expect(module.issued[0]?.releases).toEqual(['aborted'])
+  expect(registry.stats().module.entries).toBe(0)
+})
+
+test('a block store that hangs, or answers anything else, is an outage, and the record says so', async () => {
+  const blocks: BlockStore = {
+    standing: () => Promise.reject(new Error('asynchronous')) as never,
+    block: () => new Promise(() => {}),
+    unblock: () => new Promise(() => {}),
+  }
+  const { registry, audit } = testRegistry({ module: testModule() }, { blocks, deadline: 20 })
+  const outage = { code: 'ERR_DELEGATION_UNAVAILABLE' }
+  await expect(registry.block(alice)).rejects.toMatchObject(outage)
+  await expect(registry.unblock(alice)).rejects.toMatchObject(outage)
+  expect(() => registry.standing(testSession(alice))).toThrow(expect.objectContaining(outage))
+  expect(audit.records).toMatchObject([
+    { event: 'block', ...outage, reason: 'the block store failed' },
+    { event: 'unblock', ...outage },
+  ])
+})
+
+test('the record of an ended session names what was ended', async () => {
+  const { registry, audit } = testRegistry({})
+  await registry.endSession({ sid: 'login-1', issuer: ISSUER })
+  await registry.endSession({ id: 'token-1' })
+  expect(audit.records).toMatchObject([
+    { event: 'end-session', sid: 'login-1', issuer: ISSUER },
+    { event: 'end-session', sessionId: 'token-1', sid: undefined },
+  ])
+})
+
+test('a token without an end in sight stays ended', async () => {
+  const { registry } = testRegistry({})
+  const token = secret('eternal')
+  const forever = { ...alice, token, expiresAt: new Date(8.64e15) }
+  await registry.endSession(testSession(forever))
+  expect(registry.standing(testSession(forever))).toBe('ended')
 })

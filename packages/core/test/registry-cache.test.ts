@@ -1,7 +1,7 @@
 import { DelegationError } from '@mcp-delegation/core'
 import { fakeClock, testSession } from '@mcp-delegation/core/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { settle, testModule, testRegistry } from './support.ts'
+import { deferred, settle, testModule, testRegistry } from './support.ts'
 
 const later = (ms: number): Date => new Date(Date.now() + ms)
 const alice = testSession({ subject: 'alice' })
@@ -125,6 +125,7 @@ test('a forgotten lease delays a release by one minute beyond its own end, and n
   expect(module.issued[0]?.releases).toEqual([])
   clock.tick(1)
   vi.advanceTimersByTime(1_000)
+  await settle()
   expect(module.issued[0]?.releases).toEqual(['expired'])
   expect(registry.stats().module.leases).toBe(0)
 })
@@ -268,4 +269,50 @@ test('disposing the registry releases everything, and nothing is issued any more
   await expect(registry.delegate('module', alice, { target: 'x' })).rejects.toMatchObject({
     code: 'ERR_DELEGATION_UNAVAILABLE',
   })
+})
+
+test('a release that calls the registry finds it in order: nobody gets the credential of another', async () => {
+  const module = testModule()
+  const blocks: Promise<unknown>[] = []
+  const { registry } = testRegistry(
+    {
+      module: {
+        ...module,
+        issue: async (request, context) => {
+          const issued = await module.issue(request, context)
+          const who = { issuer: 'https://idp.example', subject: 'ann' }
+          return {
+            ...issued,
+            release: async (reason) => {
+              if (reason === 'evicted') blocks.push(registry.block(who))
+            },
+          }
+        },
+      },
+    },
+    { cache: { max: 2 } },
+  )
+  const use = async (subject: string): Promise<string> => {
+    await using lease = await registry.delegate('module', testSession({ subject }), { target: 'x' })
+    return lease.value.user
+  }
+  for (const subject of ['ann', 'ben', 'cat', 'dan', 'cat', 'dan', 'ben', 'cat'])
+    expect(await use(subject).catch(() => subject)).toBe(subject)
+  await Promise.all(blocks)
+  expect(registry.stats().module.entries).toBeLessThanOrEqual(2)
+  expect(registry.stats().module.entries).toBeGreaterThanOrEqual(0)
+})
+
+test('where the caller who began an issue has gone, the one who gets the credential is recorded as issued', async () => {
+  const work = deferred()
+  const module = testModule({ before: () => work.promise })
+  const { registry, audit } = testRegistry({ module })
+  const controller = new AbortController()
+  const first = registry.delegate('module', alice, { target: 'x' }, { signal: controller.signal })
+  const second = registry.delegate('module', alice, { target: 'x' })
+  const third = registry.delegate('module', alice, { target: 'x' })
+  controller.abort('gone')
+  work.resolve()
+  await Promise.allSettled([first, second, third])
+  expect(audit.records).toMatchObject([{ outcome: 'aborted' }, { outcome: 'issued' }, { outcome: 'reused' }])
 })

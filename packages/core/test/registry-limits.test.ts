@@ -1,6 +1,7 @@
+import { runInNewContext } from 'node:vm'
 import { type AuditRecord, DelegationError, type Policy, type Session, secret } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { deferred, settle, testModule, testRegistry } from './support.ts'
 
 const alice = testSession({ subject: 'alice' })
@@ -285,4 +286,78 @@ test('who is refused by the backend does not keep the principal from its owner',
   await expect(registry.delegate('module', mallory, { target: 'x' })).rejects.toMatchObject(conflict)
   await registry.block(bob)
   await expect(registry.delegate('module', mallory, { target: 'x' })).rejects.toMatchObject(conflict)
+})
+
+test('a sink whose promise is of another realm is waited for', async () => {
+  const reject = runInNewContext('() => Promise.reject(new Error("disk"))') as () => Promise<void>
+  const { registry } = testRegistry({ module: testModule() }, { audit: reject })
+  await expect(registry.delegate('module', alice, { target: 'x' })).rejects.toMatchObject({ code: 'ERR_AUDIT_FAILED' })
+  await expect(async () => registry.audit(null as never)).rejects.toMatchObject({ code: 'ERR_AUDIT_FAILED' })
+})
+
+test('a call with hostile options is refused, and recorded once', async () => {
+  const { registry, audit } = testRegistry({ module: testModule() })
+  const hostile = {
+    toString: () => {
+      throw new Error('no text')
+    },
+  }
+  await registry.delegate('module', alice, { target: 'x' }, null as never)
+  await expect(registry.delegate(hostile as never as 'module', alice, { target: 'x' })).rejects.toMatchObject({
+    code: 'ERR_DELEGATION_UNKNOWN_MODULE',
+  })
+  await registry.delegate('module', alice, { target: 'x' }, { tool: hostile as never })
+  const call = registry.delegate('module', alice, { target: 'x' }, { signal: {} as never })
+  await expect(call).rejects.toMatchObject({ code: 'ERR_DELEGATION_INVALID_REQUEST' })
+  expect(audit.records).toHaveLength(4)
+})
+
+test('a module that hangs after an abort within its own call gives its place back in the end', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    const controller = new AbortController()
+    let calls = 0
+    const module = testModule({
+      before: () => {
+        if (++calls > 1) return undefined
+        controller.abort('gone')
+        return new Promise(() => {})
+      },
+    })
+    const { registry } = testRegistry({ module })
+    await expect(registry.delegate('module', alice, { target: 'x' }, { signal: controller.signal })).rejects.toBe(
+      'gone',
+    )
+    await vi.advanceTimersByTimeAsync(60_000)
+    await registry.delegate('module', alice, { target: 'x' })
+    expect(calls).toBe(2)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('a credential that can not even be looked at is a failure of the module', async () => {
+  const issue = async () => ({
+    value: 1,
+    expiresAt: new Date(Date.now() + 9_000),
+    get release(): never {
+      throw new Error('getter')
+    },
+  })
+  const { registry } = testRegistry({ module: { ...testModule(), issue: issue as never } })
+  await expect(registry.delegate('module', alice, { target: 'x' })).rejects.toThrow()
+})
+
+test('a logger that throws changes nothing', async () => {
+  const fail = (): never => {
+    throw new Error('log')
+  }
+  const log = { debug: fail, info: fail, warn: fail, error: fail }
+  const issue = async () => ({
+    value: 1,
+    expiresAt: new Date(Date.now() + 9_000),
+    release: () => Promise.reject(new Error('x')),
+  })
+  const { registry } = testRegistry({ module: { ...testModule({ reuse: 'never' }), issue: issue as never } }, { log })
+  await (await registry.delegate('module', alice, { target: 'x' }))[Symbol.asyncDispose]()
 })
