@@ -1,167 +1,20 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { vi } from 'vitest'
-import type { AuditRecord } from '../../src/audit.ts'
-import { DelegationError } from '../../src/errors.ts'
-import type { Credential } from '../../src/lease.ts'
-import type { DelegationModule, IssueContext, IssuedCredential, ReleaseReason } from '../../src/module.ts'
+import type { DelegationModule } from '../../src/module.ts'
 import { firstMapped } from '../../src/module.ts'
 import { DelegationRegistry } from '../../src/registry.ts'
 import type { Session } from '../../src/session.ts'
 import { testSession } from '../../src/testing/test-session.ts'
-import type { Action, Settlement, Setup } from './schedule.ts'
-
-/** A user: the same subjects at two issuers. */
-export interface Person {
-  readonly name: string
-  readonly issuer: string
-  readonly subject: string
-}
-
-export const PEOPLE: readonly Person[] = ['a', 'b'].flatMap((letter) =>
-  ['sam', 'kim'].map((subject) => ({ name: `${subject}@${letter}`, issuer: `https://${letter}.example`, subject })),
-)
-
-/** A token of somebody, and the session that was made of it. */
-export interface Token {
-  readonly session: Session
-  readonly person: Person
-  readonly rights: string
-  readonly sid: string | undefined
-  readonly expiresAt: number
-  readonly machine: boolean
-}
-
-/** A module in its place. */
-export interface Member {
-  readonly type: string
-  readonly reuse: 'user' | 'token' | 'never'
-  readonly shared: boolean
-  principal(person: Person): string | undefined
-}
-
-const own = (person: Person): string => person.name
-const plain: Member = { type: 'plain', reuse: 'user', shared: false, principal: own }
-const perToken: Member = { type: 'per-token', reuse: 'token', shared: false, principal: own }
-const once: Member = { type: 'once', reuse: 'never', shared: false, principal: own }
-const mapped: Member = {
-  type: 'mapped',
-  reuse: 'user',
-  shared: false,
-  principal: (person) => (person.subject === 'sam' ? person.name : undefined),
-}
-const common: Member = { type: 'common', reuse: 'user', shared: true, principal: () => 'common-account' }
-const clash: Member = { type: 'clash', reuse: 'user', shared: false, principal: ({ subject }) => subject }
-
-/** What is registered, by name: `chain` is a list to walk. */
-export const PLACES: Readonly<Record<string, readonly Member[]>> = {
-  plain: [plain],
-  'per-token': [perToken],
-  once: [once],
-  chain: [mapped, common],
-  clash: [clash],
-}
-
-/** What an issued credential is, in these tests. */
-export interface Value {
-  readonly n: number
-}
-
-/** One call of `delegate`. */
-export interface Call {
-  readonly tool: string
-  readonly token: Token
-  readonly place: string
-  readonly request: number
-  readonly startedIn: number
-  readonly startedAt: number
-  readonly clockAtStart: number
-  readonly controller: AbortController
-  state: 'pending' | 'served' | 'failed'
-  lease: Credential<Value> | undefined
-  disposed: boolean
-  credential: Issued | undefined
-  error: unknown
-  /** How many calls of the same user for the same module were under way when it began. */
-  readonly crowd: number
-  /** Whether the policy refused when the call began. */
-  readonly forbidden: boolean
-  /** What happened to the caller while the call was under way: it explains a refusal. */
-  readonly met: Set<'abort' | 'block' | 'end' | 'expiry' | 'forbid' | 'close' | 'sink'>
-  /** The credential that this call has to be served from. */
-  readonly mustHit: Issued | undefined
-}
-
-/** One run of a module's `issue`. */
-export interface Issue {
-  readonly n: number
-  readonly member: Member
-  readonly token: Token
-  readonly request: number
-  readonly key: string
-  readonly signal: AbortSignal
-  readonly startedIn: number
-  /** Nobody waited when it began, or nobody had to: a refresh. */
-  readonly unasked: boolean
-  abortedAt: number | undefined
-  settled: boolean
-  settle(how: Settlement): void
-}
-
-/** What a module handed to the registry. */
-export interface Issued {
-  readonly n: number
-  readonly issue: Issue
-  /** Whether the registry was to keep it: it was good, and somebody still waited. */
-  readonly good: boolean
-  readonly expiresAt: number
-  readonly arrivedAt: number
-  readonly hangs: boolean
-  readonly releases: { readonly reason: ReleaseReason; readonly at: number; readonly openLeases: readonly Call[] }[]
-  readonly served: Call[]
-  /** Whether it is known to be in the cache. */
-  sure: boolean
-  /** When a tool said that the backend refused it, and the registry dropped it. */
-  invalidatedIn: number | undefined
-  /** When the record of its issue was refused by the sink. */
-  unrecordedIn: number | undefined
-  /** Since when, without a break, nothing has been a reason to keep it. */
-  overdueSince: number | undefined
-}
-
-/** A definite or passing answer of a module to one key. */
-export interface Answer {
-  readonly key: string
-  readonly person: Person
-  readonly code: string
-  readonly givenIn: number
-  readonly clockAt: number
-  forgottenIn: number | undefined
-}
-
-export interface SinkCall {
-  readonly record: AuditRecord
-  state: 'accepted' | 'refused' | 'held'
-  answer(accepted: boolean): void
-}
-
-export const START: number = Date.parse('2030-01-01T00:00:00Z')
-export const DEADLINE = 10_000
-/** How long an issue that ignores its abort keeps its place. */
-export const STUCK = 60_000
+import { Backend } from './backend.ts'
+import { type Answer, type Call, type Issue, type Issued, type Observer, START, STUCK, type Value } from './books.ts'
+import { keyOf, type Member, PEOPLE, type Person, PLACES, type Token } from './people.ts'
+import type { Action, Setup } from './schedule.ts'
+import { Sink } from './sink.ts'
 
 const realImmediate = setImmediate
 
 /** Lets every promise settle that can. */
 export function flush(): Promise<void> {
   return new Promise((resolve) => realImmediate(resolve))
-}
-
-/** Told of what happens at the moment at which it happens. */
-export interface Observer {
-  issueStarted(issue: Issue): void
-  served(call: Call, lease: Credential<Value>): void
-  failed(call: Call, error: unknown): void
-  released(issued: Issued): void
 }
 
 /** The registry under test, with everything around it under control and written down. */
@@ -173,7 +26,7 @@ export class House {
   readonly issues: Issue[] = []
   readonly issued: Issued[] = []
   readonly answers: Answer[] = []
-  readonly sunk: SinkCall[] = []
+  readonly sink = new Sink(this)
   readonly blocks = new Map<Person, { readonly until: number; certain: boolean }>()
   /** When a credential of a key was dropped because a backend refused it. */
   readonly invalidations = new Map<string, number>()
@@ -188,21 +41,20 @@ export class House {
   /** The latest time that the clock has shown. */
   latest: number = START
   #skew = 0
-  #sink: Extract<Action, { do: 'sink' }>['mode'] = 'accepts'
-  #throwOnce = false
+  readonly #backend = new Backend(this)
   #disposal: 'none' | 'under way' | 'done' = 'none'
 
   constructor(setup: Setup) {
     this.setup = setup
     const modules = Object.fromEntries(
       Object.entries(PLACES).map(([name, [first, second]]) => {
-        const module = this.#module(first as Member)
-        return [name, second === undefined ? module : firstMapped(module, this.#module(second))]
+        const module = this.#backend.module(first as Member)
+        return [name, second === undefined ? module : firstMapped(module, this.#backend.module(second))]
       }),
     ) as Record<string, DelegationModule<{ r: number }, Value>>
     this.registry = new DelegationRegistry({
       modules,
-      audit: (record) => this.#write(record),
+      audit: (record) => this.sink.write(record),
       policy: {
         tool: () => ({ allowed: true }),
         delegation: ({ session }) =>
@@ -269,11 +121,6 @@ export class House {
     return this.pending().filter((call) => call.place === place && call.token.person === person).length
   }
 
-  /** Whether a record may be on its way for a while. */
-  get sinkIsAsynchronous(): boolean {
-    return this.#sink !== 'accepts'
-  }
-
   openLeases(): readonly Call[] {
     return this.calls.filter((call) => call.state === 'served' && !call.disposed)
   }
@@ -295,10 +142,11 @@ export class House {
         this.#delegate(token, Object.keys(PLACES).indexOf(call.place), call.request)
         break
       }
-      case 'burst':
-        for (let request = 0; request < action.count; request++)
-          this.#delegate(this.#token(action.session), action.module, 100 + request)
+      case 'burst': {
+        const token = this.#token(action.session)
+        for (let request = 0; request < action.count; request++) this.#delegate(token, action.module, 100 + request)
         break
+      }
       case 'abort': {
         const call = pick(this.pending(), action.call)
         call?.met.add('abort')
@@ -312,7 +160,7 @@ export class House {
         for (const issue of this.unsettled()) issue.settle({ as: 'issued', life: 600_000, release: 'ok' })
         break
       case 'throw':
-        this.#throwOnce = action.at === 'once'
+        this.#backend.throwOnce = action.at === 'once'
         break
       case 'dispose':
         this.#dispose(lately(this.openLeases(), action.lease))
@@ -320,10 +168,9 @@ export class House {
       case 'dispose all':
         for (const call of this.openLeases()) this.#dispose(call)
         break
-      case 'invalidate': {
+      case 'invalidate':
         this.#invalidate(lately(this.openLeases(), action.lease))
         break
-      }
       case 'advance':
         await this.#advance(action.ms)
         break
@@ -363,10 +210,10 @@ export class House {
         break
       }
       case 'sink':
-        this.#sink = action.mode
+        this.sink.mode = action.mode
         break
       case 'let go':
-        for (const entry of this.sunk) if (entry.state === 'held') entry.answer(action.accepted)
+        this.sink.letGo(action.accepted)
         break
       case 'close':
         this.close()
@@ -527,7 +374,8 @@ export class House {
     return this.issued.find((issued) => issued.sure && issued.issue.key === key)
   }
 
-  #isCached(key: string): boolean {
+  /** Whether a credential of this key is in the cache for sure. */
+  isCached(key: string): boolean {
     const now = this.now()
     return this.issued.some(
       ({ sure, issue, expiresAt, arrivedAt }) =>
@@ -614,183 +462,6 @@ export class House {
         this.problems.push(`credential ${n} outlived the last session that covers it`)
     }
   }
-
-  #write(record: AuditRecord): void | Promise<void> {
-    const { promise, resolve, reject } = deferred<void>()
-    const entry: SinkCall = {
-      record,
-      state: 'held',
-      answer(accepted) {
-        if (entry.state !== 'held') return
-        entry.state = accepted ? 'accepted' : 'refused'
-        if (accepted) resolve()
-        else reject(new Error('the disk is full'))
-      },
-    }
-    this.sunk.push(entry)
-    if (this.#sink !== 'accepts' && this.#sink !== 'accepts later')
-      this.calls.find(({ tool }) => 'tool' in record && record.tool === tool)?.met.add('sink')
-    switch (this.#sink) {
-      case 'accepts':
-        entry.answer(true)
-        return
-      case 'throws':
-        entry.state = 'refused'
-        throw new Error('the disk is full')
-      case 'rejects':
-        entry.answer(false)
-        return promise
-      case 'accepts later':
-        entry.answer(true)
-        return promise
-      case 'holds':
-        return promise
-    }
-  }
-
-  #module(member: Member): DelegationModule<{ r: number }, Value> {
-    return {
-      type: member.type,
-      request: Request,
-      reuse: member.reuse,
-      shared: member.shared,
-      maxConcurrent: this.setup.maxConcurrent,
-      target: ({ r }) => `target-${r}`,
-      principal: (session) => member.principal(this.tokenOf(session).person),
-      issue: (request, context) => this.#issue(member, request.r, context),
-    }
-  }
-
-  #issue(member: Member, request: number, context: IssueContext): Promise<IssuedCredential<Value>> {
-    const token = this.tokenOf(context.session)
-    const key = keyOf(member, token, request)
-    if (key === undefined) throw new Error(`${member.type} was asked for ${token.person.name}, who is not mapped`)
-    const { promise, resolve, reject } = deferred<IssuedCredential<Value>>()
-    const issue: Issue = {
-      n: this.issues.length,
-      member,
-      token,
-      request,
-      key,
-      signal: context.signal,
-      startedIn: this.step,
-      unasked: this.pendingOn(key).length === 0 || this.#isCached(key),
-      abortedAt: context.signal.aborted ? this.elapsed() : undefined,
-      settled: false,
-      settle: (how) => {
-        if (issue.settled) return
-        issue.settled = true
-        switch (how.as) {
-          case 'issued':
-            return resolve(this.#make(issue, this.now() + how.life, how.release, this.#isWanted(issue)))
-          case 'failed':
-            this.#answered(issue, how.code)
-            return reject(new DelegationError(how.code, `the backend answers ${how.code}`))
-          case 'bare error':
-            this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
-            return reject(new Error('ECONNRESET'))
-          case 'garbage':
-            this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
-            return resolve(this.#garbage(issue, how.what))
-        }
-      },
-    }
-    context.signal.addEventListener('abort', () => {
-      issue.abortedAt ??= this.elapsed()
-    })
-    this.issues.push(issue)
-    if (context.principal !== member.principal(token.person))
-      this.problems.push(`issue ${issue.n} is for ${context.principal}`)
-    this.observer?.issueStarted(issue)
-    if (this.#throwOnce) {
-      this.#throwOnce = false
-      issue.settled = true
-      this.#answered(issue, 'ERR_DELEGATION_PROTOCOL')
-      throw new Error('thrown before there was a promise')
-    }
-    return promise
-  }
-
-  /** Whether what arrives now is taken: somebody waits, and nobody else has had the account. */
-  #isWanted({ signal, member, token }: Issue): boolean {
-    if (signal.aborted) return false
-    if (member.shared) return true
-    const principal = member.principal(token.person)
-    return !this.issued.some(
-      ({ good, issue }) =>
-        good &&
-        issue.member === member &&
-        issue.token.person !== token.person &&
-        member.principal(issue.token.person) === principal,
-    )
-  }
-
-  #answered({ key, token, signal }: Issue, code: string): void {
-    if (signal.aborted) return
-    const { person } = token
-    this.answers.push({ key, person, code, givenIn: this.step, clockAt: this.now(), forgottenIn: undefined })
-  }
-
-  #make(
-    issue: Issue,
-    expiresAt: number,
-    release: Extract<Settlement, { as: 'issued' }>['release'],
-    good: boolean,
-  ): IssuedCredential<Value> {
-    const issued: Issued = {
-      n: this.issued.length,
-      issue,
-      good,
-      expiresAt,
-      arrivedAt: this.now(),
-      hangs: release === 'hangs',
-      releases: [],
-      served: [],
-      sure: false,
-      invalidatedIn: undefined,
-      unrecordedIn: undefined,
-      overdueSince: undefined,
-    }
-    this.issued.push(issued)
-    if (good) for (const older of this.issued) if (older !== issued && older.issue.key === issue.key) older.sure = false
-    return {
-      value: { n: issued.n },
-      expiresAt: new Date(expiresAt),
-      release: (reason) => {
-        const openLeases = this.openLeases().filter(({ credential }) => credential === issued)
-        issued.releases.push({ reason, at: this.elapsed(), openLeases })
-        issued.sure = false
-        this.observer?.released(issued)
-        if (release === 'throws') throw new Error('thrown by a release')
-        if (release === 'rejects') return Promise.reject(new Error('a release was rejected'))
-        return release === 'hangs' ? new Promise(() => {}) : Promise.resolve()
-      },
-    }
-  }
-
-  #garbage(issue: Issue, what: Extract<Settlement, { as: 'garbage' }>['what']): IssuedCredential<Value> {
-    if (what === 'nothing') return undefined as never
-    const issued = this.#make(issue, this.now() + (what === 'expired' ? 0 : 60_000), 'ok', false)
-    switch (what) {
-      case 'expired':
-        return issued
-      case 'no value':
-        return { ...issued, value: undefined as never }
-      case 'no expiry':
-        return { ...issued, expiresAt: new Date(Number.NaN) }
-      case 'a bad principal':
-        return { ...issued, principal: 'line\nbreak' }
-    }
-  }
-}
-
-/** The parts that two callers must have in common to be served from one credential. */
-export function keyOf(member: Member, token: Token, request: number): string | undefined {
-  const principal = member.principal(token.person)
-  if (principal === undefined) return undefined
-  const parts = [member.type, token.person.name, token.rights, principal, String(request)]
-  if (member.reuse === 'token') parts.push(token.session.id)
-  return parts.join(' | ')
 }
 
 /** Whether the value of a lease can still be read. */
@@ -802,15 +473,6 @@ export function reads({ lease }: Call): boolean {
   }
 }
 
-function deferred<T>() {
-  let resolve: (value: T) => void = () => {}
-  let reject: (reason: unknown) => void = () => {}
-  const promise = new Promise<T>((...both) => {
-    ;[resolve, reject] = both
-  })
-  return { promise, resolve, reject }
-}
-
 /** Odd numbers mean the last. */
 function lately<T>(list: readonly T[], number: number): T | undefined {
   return number % 2 === 1 ? list.at(-1) : pick(list, number >> 1)
@@ -818,8 +480,4 @@ function lately<T>(list: readonly T[], number: number): T | undefined {
 
 function pick<T>(list: readonly T[], number: number): T | undefined {
   return list[number % list.length]
-}
-
-const Request: StandardSchemaV1<{ r: number }> = {
-  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as { r: number } }) },
 }

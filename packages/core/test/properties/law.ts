@@ -1,20 +1,10 @@
+import type { DelegationRecord } from '../../src/audit.ts'
 import { type DelegationError, isDelegationError } from '../../src/errors.ts'
 import type { Credential } from '../../src/lease.ts'
 import type { ReleaseReason } from '../../src/module.ts'
-import {
-  type Call,
-  DEADLINE,
-  type House,
-  type Issue,
-  type Issued,
-  keyOf,
-  type Member,
-  type Observer,
-  PEOPLE,
-  PLACES,
-  reads,
-  type Value,
-} from './house.ts'
+import { type Call, DEADLINE, type Issue, type Issued, type Observer, type Value } from './books.ts'
+import { type House, reads } from './house.ts'
+import { keyOf, type Member, PEOPLE, PLACES } from './people.ts'
 
 const LEASE_GRACE = 60_000
 const COVER_GRACE = 60_000
@@ -151,11 +141,9 @@ export class Law implements Observer {
     switch (reason) {
       case 'expired': {
         const covers = served.map(({ token }) => token).filter((token) => !house.ended(token))
-        const covered = Math.max(issue.token.expiresAt, ...covers.map((token) => token.expiresAt)) + COVER_GRACE
+        const covered = Math.max(...covers.map((token) => token.expiresAt), Number.NEGATIVE_INFINITY) + COVER_GRACE
         const latest = Math.max(house.latest, house.now())
-        return (
-          latest >= Math.min(issued.expiresAt, issued.arrivedAt + setup.maxAge, covered) || house.ended(issue.token)
-        )
+        return latest >= Math.min(issued.expiresAt, issued.arrivedAt + setup.maxAge, covered)
       }
       case 'evicted':
         return setup.max < 100 || setup.maxPerUser < 90 || this.#crowded(issued)
@@ -174,7 +162,7 @@ export class Law implements Observer {
         return (
           !good ||
           house.calls.some(({ met }) => met.has('sink')) ||
-          house.sunk.some(({ state }) => state !== 'accepted')
+          house.sink.entries.some(({ state }) => state !== 'accepted')
         )
     }
   }
@@ -197,10 +185,10 @@ export class Law implements Observer {
     for (const [name, stats] of Object.entries(house.registry.stats()))
       if (stats.entries !== 0 || stats.leases !== 0 || stats.queued !== 0)
         this.#broken(`${name} ends with ${JSON.stringify(stats)}`)
-    for (const { record } of house.sunk)
+    for (const { record } of house.sink.entries)
       if (record.event === 'delegation' && !house.calls.some(({ tool }) => tool === record.tool))
         this.#broken(`a record of ${record.tool}, which nobody made`)
-    const refreshes = house.sunk.filter(({ record }) => record.event === 'refresh').length
+    const refreshes = house.sink.entries.filter(({ record }) => record.event === 'refresh').length
     const unasked = house.issues.filter((issue) => issue.unasked).length
     if (refreshes < unasked) this.#broken(`${unasked} issues were refreshes, and ${refreshes} are recorded`)
     if (refreshes > house.calls.length) this.#broken(`${refreshes} refreshes are recorded`)
@@ -210,7 +198,7 @@ export class Law implements Observer {
   #recorded(call: Call, issued: Issued | undefined, error: DelegationError | undefined): void {
     const house = this.#house
     const { tool, token } = call
-    const entries = house.sunk.filter(({ record }) => record.event === 'delegation' && record.tool === tool)
+    const entries = house.sink.entries.filter(({ record }) => record.event === 'delegation' && record.tool === tool)
     const [entry] = entries
     if (entry === undefined || entries.length !== 1) {
       this.#broken(`${tool} has ${entries.length} records`)
@@ -229,19 +217,19 @@ export class Law implements Observer {
       if (record.principal !== call.lease?.principal) wrong(`principal ${record.principal}`)
       if (record.type !== issued.issue.member.type) wrong(`type ${record.type}`)
       if (record.target !== `target-${call.request}`) wrong(`target ${record.target}`)
-      const asked = issued.issue.startedIn >= call.startedIn && !issued.issue.unasked
-      if (record.outcome !== 'reused' && !(record.outcome === 'issued' && asked)) wrong(record.outcome)
-      const before = issued.served.filter((other) => other !== call)
-      const records = house.sunk.flatMap((each) => (each.record.event === 'delegation' ? [each.record] : []))
-      if (record.outcome === 'issued')
-        for (const other of before)
-          if (records.find((each) => each.tool === other.tool)?.outcome === 'issued') wrong('a second issue of it')
+      const others = issued.served.filter((other) => other !== call)
+      const announced = others.some((other) => this.#recordOf(other)?.outcome === 'issued')
+      if (record.outcome === 'issued') {
+        if (issued.arrivedIn < call.startedIn) wrong('an issue that was over before')
+        if (announced) wrong('a second issue of it')
+      } else if (record.outcome !== 'reused') wrong(record.outcome)
+      else if (!this.#wasAnnounced(issued) && !this.#wasRefreshed(issued)) wrong('the reuse of what was never issued')
       return
     }
     // Between the record of a success and its acceptance the caller may be refused after all.
     const accepting = record.outcome === 'issued' || record.outcome === 'reused'
     if (accepting && call.met.size > 0 && (call.met.has('sink') || error?.code === 'ERR_AUDIT_FAILED')) return
-    if (accepting && this.#house.sinkIsAsynchronous && call.met.size > 0) return
+    if (accepting && this.#house.sink.mode !== 'accepts' && call.met.size > 0) return
     if (error === undefined) {
       if (record.outcome !== 'aborted' || record.code !== undefined) wrong(`${record.outcome} ${record.code}`)
       return
@@ -251,14 +239,40 @@ export class Law implements Observer {
     if (record.outcome !== (failure ? 'failed' : 'refused')) wrong(record.outcome)
   }
 
+  #recordOf({ tool }: Call): DelegationRecord | undefined {
+    for (const { record } of this.#house.sink.entries)
+      if (record.event === 'delegation' && record.tool === tool) return record
+    return undefined
+  }
+
+  /** Whether a record says that it, or another of its key, was issued for a call. */
+  #wasAnnounced({ issue }: Issued): boolean {
+    const house = this.#house
+    return house.calls.some(
+      (call) => house.keysOf(call).includes(issue.key) && this.#recordOf(call)?.outcome === 'issued',
+    )
+  }
+
+  /** Whether a record says that a refresh has brought it. */
+  #wasRefreshed({ issue }: Issued): boolean {
+    return this.#house.sink.entries.some(
+      ({ record }) =>
+        record.event === 'refresh' &&
+        record.outcome === 'issued' &&
+        record.issuer === issue.token.person.issuer &&
+        record.subject === issue.token.person.subject &&
+        record.type === issue.member.type &&
+        record.target === `target-${issue.request}`,
+    )
+  }
+
   /** What this call was the first to get is known to nobody: it must not be kept. */
   #unrecorded(call: Call): void {
     const house = this.#house
-    const sunk = house.sunk.find(({ record }) => record.event === 'delegation' && record.tool === call.tool)
-    if (sunk?.record.event !== 'delegation' || sunk.record.outcome !== 'issued') return
+    if (this.#recordOf(call)?.outcome !== 'issued') return
     const keys = house.keysOf(call)
     const issued = house.issued.findLast(({ good, issue }) => good && keys.includes(issue.key))
-    if (issued !== undefined && issued.issue.startedIn >= call.startedIn) issued.unrecordedIn = house.step
+    if (issued !== undefined && issued.arrivedIn >= call.startedIn) issued.unrecordedIn = house.step
   }
 
   /** Whether the design gives a reason for this refusal. */
@@ -350,7 +364,7 @@ export class Law implements Observer {
     const house = this.#house
     for (const call of house.pending()) {
       const keys = new Set(house.keysOf(call))
-      const recorded = house.sunk.some(
+      const recorded = house.sink.entries.some(
         ({ record, state }) => record.event === 'delegation' && record.tool === call.tool && state === 'held',
       )
       const waits = house.issues.some((issue) => keys.has(issue.key) && !issue.settled)

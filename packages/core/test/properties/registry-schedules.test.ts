@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { House, START } from './house.ts'
+import { START } from './books.ts'
+import { House } from './house.ts'
 import { Law } from './law.ts'
 import { runs } from './runs.ts'
 import { type Action, type Setup, schedules, setups } from './schedule.ts'
