@@ -291,7 +291,7 @@ export class Dispatcher {
     }
     try {
       return await issue(
-        { member, snapshot, principal, key: this.#flightKey(order), request: JSON.parse(order.request) },
+        { member, snapshot, principal, key: this.#flightKey(order), request: order.request },
         controller,
         {
           clock,

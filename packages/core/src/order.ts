@@ -12,8 +12,8 @@ export interface Order {
   readonly member: Member
   readonly snapshot: SessionSnapshot
   readonly principal: string
-  /** Canonical JSON of the validated request. */
-  readonly request: string
+  /** The validated request. */
+  readonly request: unknown
   /** The cache key; undefined where the credential is not for reuse. */
   readonly key: string | undefined
 }
@@ -31,11 +31,11 @@ export function prepare(
   attempt.type = module.type
   attempt.target = undefined
   attempt.principal = undefined
-  const { value, key: request, target } = checkRequest(module, input)
+  const { value: request, key: canonical, target } = checkRequest(module, input)
   attempt.target = target
   if (session.kind !== 'user' && module.shared !== true)
     throw denied('a machine has no credential of its own for this target')
-  const principal = principalOf(member, session, value)
+  const principal = principalOf(member, session, request)
   if (principal === undefined) return undefined
   attempt.principal = principal
   if (options.policy !== undefined) {
@@ -44,7 +44,7 @@ export function prepare(
   }
   if (module.shared !== true) member.principals.check(principal, session, module)
   const token = module.reuse === 'token' ? keyOf(session.id) : ''
-  const key = module.reuse === 'never' ? undefined : member.prefix + snapshot.key + keyOf(principal, request) + token
+  const key = module.reuse === 'never' ? undefined : member.prefix + snapshot.key + keyOf(principal, canonical) + token
   return { member, snapshot, principal, request, key }
 }
 

@@ -35,9 +35,11 @@ export function checkRequest(module: AnyModule, input: unknown): CheckedRequest 
   } catch (cause) {
     throw refused(cause instanceof TypeError ? `the request ${cause.message}` : 'the request is not plain JSON', cause)
   }
-  const target: unknown = module.target(result.value)
+  // What was checked, and nothing else: the output of a schema may have getters, and be changed by others.
+  const value: unknown = JSON.parse(key)
+  const target: unknown = module.target(value)
   if (!isCleanText(target, MAX_TARGET_BYTES)) throw refused('the request has no valid target')
-  return { value: result.value, key, target }
+  return { value, key, target }
 }
 
 function pathOf(path: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined): string {

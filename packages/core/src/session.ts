@@ -78,6 +78,11 @@ export function snapshotOf(session: unknown): SessionSnapshot | undefined {
   return typeof session === 'object' && session !== null ? snapshots.get(session) : undefined
 }
 
+/** Whether `value` is a session that {@link createSession} made. */
+export function isSession(value: unknown): value is Session {
+  return snapshotOf(value) !== undefined
+}
+
 /** Joins parts so that different parts never give the same text. */
 export function keyOf(...parts: readonly string[]): string {
   let key = ''

@@ -1,4 +1,10 @@
-import { type DelegationErrorCode, isDelegationError, type ModuleMap, type Session } from '@mcp-delegation/core'
+import {
+  type DelegationErrorCode,
+  isDelegationError,
+  isSession,
+  type ModuleMap,
+  type Session,
+} from '@mcp-delegation/core'
 import { type Answer, jsonAnswer, withHeaders } from './answer.ts'
 import { readBearer } from './bearer.ts'
 import type { Settings } from './options.ts'
@@ -109,6 +115,9 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
     const refused = (code: DelegationErrorCode, reason: string, answer: Answer): Refusal => {
       return { answer, code, reason, session }
     }
+    // A literal may say anything about itself: none of it goes on record.
+    if (!isSession(session))
+      return { answer: challenges.invalidToken, code: 'ERR_SESSION_INVALID', reason: 'the verifier made no session' }
     let standing: ReturnType<typeof registry.standing>
     try {
       standing = registry.standing(session)

@@ -112,9 +112,14 @@ describe('refusals', () => {
 
   test('an ended session, and what is no session, are 401 invalid_token', async () => {
     const session = testSession()
-    const { admit, registry } = gateOf({ verifier: verifierOf({ alice: session, forged: { ...session } }) })
+    const { admit, records, registry } = gateOf({ verifier: verifierOf({ alice: session, forged: { ...session } }) })
     const refused = { status: 401, headers: { 'www-authenticate': expect.stringContaining('invalid_token') } }
     expect(await admit({ authorization: 'Bearer forged' })).toMatchObject(refused)
+    expect(records.at(-1)).toMatchObject({
+      reason: 'the verifier made no session',
+      issuer: undefined,
+      subject: undefined,
+    })
     await registry.endSession(session)
     expect(await admit()).toMatchObject(refused)
   })
