@@ -20,6 +20,7 @@ export interface Call {
   readonly clockAtStart: number
   readonly controller: AbortController
   state: 'pending' | 'served' | 'failed'
+  endedIn: number | undefined
   lease: Credential<Value> | undefined
   disposed: boolean
   credential: Issued | undefined
@@ -89,8 +90,16 @@ export interface SinkCall {
   answer(accepted: boolean): void
 }
 
+/** When every schedule begins. */
 export const START: number = Date.parse('2030-01-01T00:00:00Z')
+/** The registry's default: for an issue, a record and a release. */
 export const DEADLINE = 10_000
+/** How many issues of one user run at once. */
+export const PER_USER = 2
+/** How long a forgotten lease delays a release. */
+export const LEASE_GRACE = 60_000
+/** How long a credential outlives the last session that covers it. */
+export const COVER_GRACE = 60_000
 /** How long an issue that ignores its abort keeps its place. */
 export const STUCK = 60_000
 

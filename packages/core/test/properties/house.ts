@@ -329,6 +329,7 @@ export class House {
       clockAtStart: this.now(),
       controller: new AbortController(),
       state: 'pending',
+      endedIn: undefined,
       lease: undefined,
       disposed: false,
       credential: undefined,
@@ -344,11 +345,13 @@ export class House {
     this.registry.delegate(place, token.session, { r: request }, { signal, tool: call.tool }).then(
       (lease) => {
         call.state = 'served'
+        call.endedIn = this.step
         call.lease = lease
         this.observer?.served(call, lease)
       },
       (error: unknown) => {
         call.state = 'failed'
+        call.endedIn = this.step
         call.error = error
         this.observer?.failed(call, error)
       },

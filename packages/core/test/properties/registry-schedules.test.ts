@@ -44,7 +44,7 @@ export async function obey(setup: Setup, actions: readonly Action[]): Promise<vo
 
 describe('a registry', () => {
   it('obeys the law under any schedule', { timeout: 600_000 }, async () => {
-    await fc.assert(fc.asyncProperty(setups, schedules(80), obey), runs(300))
+    await fc.assert(fc.asyncProperty(setups, schedules(80), obey), runs(600))
   })
 
   const small: Setup = { max: 1, maxPerUser: 1, maxAge: 15_000, maxConcurrent: 1 }
