@@ -13,7 +13,7 @@ import { Sink } from './sink.ts'
 const realImmediate = setImmediate
 
 /** Lets every promise settle that can. */
-export function flush(): Promise<void> {
+function flush(): Promise<void> {
   return new Promise((resolve) => realImmediate(resolve))
 }
 
