@@ -5,7 +5,17 @@ import { DelegationRegistry } from '../../src/registry.ts'
 import type { Session } from '../../src/session.ts'
 import { testSession } from '../../src/testing/test-session.ts'
 import { Backend } from './backend.ts'
-import { type Answer, type Call, type Issue, type Issued, type Observer, START, STUCK, type Value } from './books.ts'
+import {
+  type Answer,
+  type Call,
+  type Issue,
+  type Issued,
+  LEASE_GRACE,
+  type Observer,
+  START,
+  STUCK,
+  type Value,
+} from './books.ts'
 import { keyOf, type Member, PEOPLE, type Person, PLACES, type Token } from './people.ts'
 import type { Action, Setup } from './schedule.ts'
 import { Sink } from './sink.ts'
@@ -448,12 +458,16 @@ export class House {
     const which = by === 'session' ? session : by === 'id' ? { id: session.id } : { sid: sid as string }
     void this.registry.endSession(which)
     await this.#settle()
+    const latest = Math.max(this.latest, this.now())
     for (const call of this.openLeases())
-      if (this.ended(call.token) && reads(call)) this.problems.push(`${call.tool} can be used after its session ended`)
+      if (this.ended(call.token) && latest < leaseEndOf(call) + LEASE_GRACE && reads(call))
+        this.problems.push(`${call.tool} can be used after its session ended`)
     for (const { n, issue, good, releases, served } of this.issued) {
       if (!good || releases.length > 0) continue
       const asked = this.calls.filter((call) => this.keysOf(call).includes(issue.key)).map((call) => call.token)
-      const concerned = [issue.token, ...served.map((call) => call.token)].some(
+      // A lease that was forgotten is no concern any more.
+      const held = served.filter((call) => latest < leaseEndOf(call) + LEASE_GRACE).map((call) => call.token)
+      const concerned = held.some(
         (cover) =>
           cover === token ||
           (by !== 'id' &&
@@ -465,6 +479,10 @@ export class House {
         this.problems.push(`credential ${n} outlived the last session that covers it`)
     }
   }
+}
+
+function leaseEndOf({ lease }: Call): number {
+  return lease?.expiresAt.getTime() ?? 0
 }
 
 /** Whether the value of a lease can still be read. */
