@@ -41,8 +41,10 @@ export class DelegationError extends Error {
     this.name = 'DelegationError'
     this.code = code
     this.retryable = code === 'ERR_RATE_LIMITED' || code === 'ERR_DELEGATION_UNAVAILABLE'
-    this.retryAfter = options.retryAfter
-    this.scopes = options.scopes
+    const { retryAfter, scopes } = options
+    // What came from a backend's answer may be neither.
+    this.retryAfter = retryAfter instanceof Date && !Number.isNaN(retryAfter.getTime()) ? retryAfter : undefined
+    this.scopes = Array.isArray(scopes) ? scopes : undefined
     Object.defineProperty(this, brand, { value: true })
   }
 }

@@ -214,8 +214,12 @@ export function createSession(verified: VerifiedClaims): Session {
       act,
       claims,
       more,
-      issuedAt: new Date(issuedAt),
-      expiresAt: new Date(expiresAt),
+      get issuedAt() {
+        return new Date(issuedAt)
+      },
+      get expiresAt() {
+        return new Date(expiresAt)
+      },
       token: token === undefined ? undefined : secret(token),
     })
   const handedOut = copy()

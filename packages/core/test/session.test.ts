@@ -355,6 +355,12 @@ test('the token is not printed, however it was wrapped', () => {
   }
 })
 
+test('the dates of a session are new ones each time', () => {
+  const session = createSession(verified())
+  session.expiresAt.setTime(0)
+  expect(session.expiresAt).toEqual(new Date(2_000))
+})
+
 test('the sets of a session refuse to be changed', () => {
   const { groups } = createSession(verified())
   for (const change of [

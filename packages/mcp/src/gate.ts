@@ -10,6 +10,7 @@ import { readBearer } from './bearer.ts'
 import type { Settings } from './options.ts'
 import { corsHeaders } from './origin.ts'
 import { authenticationRecord } from './records.ts'
+import { askable } from './scopes.ts'
 import type { TransportSessions } from './transport-session.ts'
 
 /** The parts of a request that the gate looks at. */
@@ -60,21 +61,32 @@ interface Refusal {
   readonly session?: Session | undefined
 }
 
+/** One of the two. */
+type Judged =
+  | { readonly session: Session; readonly refusal?: undefined }
+  | { readonly session?: undefined; readonly refusal: Refusal }
+
 /** Metadata, origin, token, standing, transport session, base scopes: in this order. */
 export function createGate<M extends ModuleMap>(settings: Settings<M>, transports: TransportSessions): Gate {
   const { verifier, registry, baseScopes, hierarchy, metadata, challenges, origins, log, clock } = settings
 
-  const MALFORMED: Refusal = {
-    answer: challenges.malformed,
-    code: 'ERR_SESSION_INVALID',
-    reason: 'the request does not carry one bearer token in its Authorization header',
+  const MALFORMED: Judged = {
+    refusal: {
+      answer: challenges.malformed,
+      code: 'ERR_SESSION_INVALID',
+      reason: 'the request does not carry one bearer token in its Authorization header',
+    },
   }
 
-  async function verify(token: string, signal: AbortSignal | undefined): Promise<Session | Refusal> {
+  async function verify(
+    token: string,
+    transportSession: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Judged> {
     try {
-      return await verifier.verify(token, { signal })
+      return judge(await verifier.verify(token, { signal }), transportSession)
     } catch (error) {
-      return signal?.aborted === true ? GONE : refusalOf(error)
+      return { refusal: signal?.aborted === true ? GONE : refusalOf(error) }
     }
   }
 
@@ -93,7 +105,7 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
         return { answer: challenges.invalidToken, code, reason }
       case 'ERR_SESSION_SCOPE':
         return {
-          answer: challenges.insufficientScope([...new Set([...baseScopes, ...(error.scopes ?? [])])]),
+          answer: challenges.insufficientScope([...new Set([...baseScopes, ...askable(error.scopes)])]),
           code,
           reason,
         }
@@ -111,26 +123,30 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
     }
   }
 
-  function judge(session: Session, transportSession: string | undefined): Refusal | undefined {
-    const refused = (code: DelegationErrorCode, reason: string, answer: Answer): Refusal => {
-      return { answer, code, reason, session }
-    }
+  function judge(session: unknown, transportSession: string | undefined): Judged {
     // A literal may say anything about itself: none of it goes on record.
-    if (!isSession(session))
-      return { answer: challenges.invalidToken, code: 'ERR_SESSION_INVALID', reason: 'the verifier made no session' }
+    if (!isSession(session)) {
+      const reason = 'the verifier made no session'
+      return { refusal: { answer: challenges.invalidToken, code: 'ERR_SESSION_INVALID', reason } }
+    }
+    const refused = (code: DelegationErrorCode, reason: string, answer: Answer): Judged => ({
+      refusal: { answer, code, reason, session },
+    })
     let standing: ReturnType<typeof registry.standing>
     try {
       standing = registry.standing(session)
     } catch (error) {
-      return { ...refusalOf(error), session }
+      return { refusal: { ...refusalOf(error), session } }
     }
     if (standing === 'blocked') return refused('ERR_SESSION_BLOCKED', 'the user is blocked', challenges.accessDenied)
     if (standing === 'ended') return refused('ERR_SESSION_INVALID', 'the session was ended', challenges.invalidToken)
+    if (clock.now() >= session.expiresAt.getTime())
+      return refused('ERR_SESSION_EXPIRED', 'the session has expired', challenges.invalidToken)
     if (transportSession !== undefined && !transports.belongs(session, transportSession))
       return refused('ERR_SESSION_INVALID', 'the transport session is not of this caller', UNKNOWN_TRANSPORT_SESSION)
     if (!hierarchy.covers(session.scopes, baseScopes))
       return refused('ERR_SESSION_SCOPE', 'a base scope is missing', challenges.insufficientScope(baseScopes))
-    return undefined
+    return { session }
   }
 
   async function record({ code, reason, session }: Refusal, startedAt: number): Promise<void> {
@@ -156,9 +172,9 @@ export function createGate<M extends ModuleMap>(settings: Settings<M>, transport
       const bearer = readBearer(head.authorization, head.url)
       if (bearer.token === undefined && bearer.problem === 'none') return withHeaders(challenges.missing, cors)
       const startedAt = performance.now()
-      const judged = bearer.token === undefined ? MALFORMED : await verify(bearer.token, signal)
-      const refusal = 'answer' in judged ? judged : judge(judged, head.transportSession)
-      if (refusal === undefined) return { session: judged as Session, headers: cors }
+      const { session, refusal } =
+        bearer.token === undefined ? MALFORMED : await verify(bearer.token, head.transportSession, signal)
+      if (session !== undefined) return { session, headers: cors }
       if (refusal !== GONE) await record(refusal, startedAt)
       return withHeaders(refusal.answer, cors)
     },

@@ -81,7 +81,12 @@ const URL_ELICITATION_REQUIRED = -32042
 
 /** For errors by which a handler has the user open a page: control flow that the SDKs know, not a failure. */
 export function asksForUrl(error: unknown): 'ok' | undefined {
-  return error instanceof Error && (error as { code?: unknown }).code === URL_ELICITATION_REQUIRED ? 'ok' : undefined
+  if (!(error instanceof Error)) return undefined
+  const { code, data } = error as {
+    readonly code?: unknown
+    readonly data?: { readonly elicitations?: unknown } | null
+  }
+  return code === URL_ELICITATION_REQUIRED && Array.isArray(data?.elicitations) ? 'ok' : undefined
 }
 
 const DENIALS: ReadonlySet<DelegationErrorCode> = new Set([
@@ -91,6 +96,16 @@ const DENIALS: ReadonlySet<DelegationErrorCode> = new Set([
   'ERR_SESSION_SCOPE',
   'ERR_TOOL_DENIED',
 ])
+
+/** How a call ended that did not return. */
+interface Failure {
+  readonly outcome: ToolRecord['outcome']
+  readonly code: DelegationErrorCode | undefined
+  readonly reason: string | undefined
+  /** Thrown on to the server library. */
+  readonly thrown: { readonly error: unknown } | undefined
+  readonly answer: ToolError | undefined
+}
 
 /** Leases of one call. */
 class Leases {
@@ -134,17 +149,48 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
 
   const lost = (error: unknown): void => log.warn({ err: error }, 'a lease could not be given back')
 
+  /** What becomes of a call whose handler, or whose admission, threw. */
+  function judge(
+    error: unknown,
+    tool: string,
+    signal: AbortSignal,
+    admitted: boolean,
+    passes: ((error: unknown) => ToolRecord['outcome'] | undefined) | undefined,
+  ): Failure {
+    const nothing = { code: undefined, thrown: undefined }
+    // What was thrown may be anything, also something that throws when it is looked at.
+    try {
+      const passed = admitted ? passes?.(error) : undefined
+      if (passed !== undefined)
+        return { outcome: passed, code: undefined, reason: undefined, thrown: { error }, answer: undefined }
+      if (isDelegationError(error)) {
+        const { code, message: reason } = error
+        log.debug({ err: error, tool }, 'a tool was refused')
+        const outcome = !admitted && DENIALS.has(code) ? 'denied' : 'failed'
+        return { outcome, code, reason, thrown: undefined, answer: toolError(error) }
+      }
+      if (signal.aborted) {
+        const reason = 'the call was cancelled'
+        return { ...nothing, outcome: 'failed', reason, answer: failure(reason) }
+      }
+    } catch {}
+    log.error({ err: error, tool }, 'a tool failed')
+    return { ...nothing, outcome: 'failed', reason: 'tool failed', answer: failure('tool failed') }
+  }
+
   return {
     async run(call, handler, passes) {
       const { tool, args, signal, context } = call
       const startedAt = performance.now()
+      // Before the handler can change them.
+      const audited = auditedArguments(settings.auditedArguments.get(tool), args)
       const leases = new Leases()
       let session: Session | undefined
       let admitted = false
       let outcome: ToolRecord['outcome'] = 'ok'
       let code: DelegationErrorCode | undefined
       let reason: string | undefined
-      let thrown: unknown
+      let thrown: { readonly error: unknown } | undefined
       let answer: Awaited<ReturnType<typeof handler>> | ToolError | undefined
       try {
         const caller = call.session()
@@ -167,33 +213,20 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
         })
         if ((answer as { isError?: unknown } | undefined)?.isError === true) outcome = 'failed'
       } catch (error) {
-        const passed = admitted ? passes?.(error) : undefined
-        outcome = passed ?? 'failed'
-        if (passed !== undefined) thrown = error
-        else if (isDelegationError(error)) {
-          code = error.code
-          if (!admitted && DENIALS.has(code)) outcome = 'denied'
-          log.debug({ err: error, tool }, 'a tool was refused')
-          reason = error.message
-          answer = toolError(error)
-        } else {
-          reason = signal.aborted ? 'the call was cancelled' : 'tool failed'
-          if (!signal.aborted) log.error({ err: error, tool }, 'a tool failed')
-          answer = failure(reason)
-        }
+        const failed = judge(error, tool, signal, admitted, passes)
+        ;({ outcome, code, reason, thrown, answer } = failed)
       } finally {
         leases.end(lost)
       }
       try {
         const durationMs = performance.now() - startedAt
         const event = { session, now: clock.now(), durationMs, code, reason }
-        const allowed = auditedArguments(settings.auditedArguments.get(tool), args)
-        await registry.audit(toolRecord(event, tool, outcome, allowed))
+        await registry.audit(toolRecord(event, tool, outcome, audited))
       } catch (error) {
         log.error({ err: error, tool }, 'a tool call could not be recorded')
         return toolError(new DelegationError('ERR_AUDIT_FAILED', 'the call could not be recorded'))
       }
-      if (thrown !== undefined) throw thrown
+      if (thrown !== undefined) throw thrown.error
       return answer as Awaited<ReturnType<typeof handler>>
     },
   }

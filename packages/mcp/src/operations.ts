@@ -1,6 +1,6 @@
 import { DelegationError, type ModuleMap, type Session } from '@mcp-delegation/core'
 import type { Settings } from './options.ts'
-import { checkScopes, isScope } from './scopes.ts'
+import { askable, checkScopes } from './scopes.ts'
 
 /** What tools ask of their callers. */
 export interface Operations {
@@ -38,7 +38,7 @@ export function operations<M extends ModuleMap>(settings: Settings<M>): Operatio
       if (own !== undefined && !hierarchy.covers(session.scopes, own)) return lacks(tool, NONE)
       const decision = registry.decide(session, tool)
       if (decision.allowed) return undefined
-      const scopes = decision.scopes?.filter(isScope) ?? NONE
+      const scopes = askable(decision.scopes)
       if (scopes.length > 0) return lacks(tool, scopes)
       return new DelegationError('ERR_TOOL_DENIED', `the policy refused: ${plain(decision.reason)}`)
     },

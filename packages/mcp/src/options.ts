@@ -98,9 +98,19 @@ export function checkOptions<M extends ModuleMap>(options: ProtectOptions<M>): S
     auditedArguments: checkArguments(auditedArguments),
     stdio,
     maxBodySize,
-    log,
+    log: unfailing(log),
     clock,
   }
+}
+
+/** A logger that fails must not change what becomes of a request. */
+function unfailing(log: Logger): Logger {
+  const guarded = (level: keyof Logger) => (fields: object, message: string) => {
+    try {
+      log[level](fields, message)
+    } catch {}
+  }
+  return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') }
 }
 
 function checkUrl(value: unknown, option: string): URL {

@@ -55,6 +55,14 @@ export function auditedArguments(allowed: readonly string[] | undefined, args: u
   return Object.fromEntries(
     allowed
       .filter((name) => Object.hasOwn(args, name))
-      .map((name) => [name, (args as Readonly<Record<string, unknown>>)[name]]),
+      .map((name) => [name, copyOf((args as Readonly<Record<string, unknown>>)[name])]),
   )
+}
+
+function copyOf(value: unknown): unknown {
+  try {
+    return structuredClone(value)
+  } catch {
+    return `[${typeof value}]`
+  }
 }

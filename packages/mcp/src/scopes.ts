@@ -6,6 +6,11 @@ export function isScope(scope: unknown): scope is string {
   return typeof scope === 'string' && SCOPE_TOKEN.test(scope)
 }
 
+/** What of a policy's or a verifier's scopes a challenge may ask for. */
+export function askable(scopes: readonly unknown[] | undefined): readonly string[] {
+  return (scopes ?? []).filter(isScope).filter((scope) => scope !== 'offline_access')
+}
+
 /**
  * A copy without duplicates.
  * @throws TypeError naming `option` for anything but scopes, and for `offline_access`: a server doesn't ask for that.

@@ -14,7 +14,7 @@ export function stdioSession<M extends ModuleMap>({
   let coming: Promise<Session> | undefined
   async function begin(create: () => Promise<Session>): Promise<Session> {
     try {
-      const session = await create()
+      const session = await Promise.resolve().then(create)
       if (registry.standing(session) === 'ended') throw invalid('the session was not made by createSession')
       current = session
       return session

@@ -316,3 +316,32 @@ describe('metadata', () => {
     expect(await admit({ method: 'GET', url, authorization: undefined })).toMatchObject({ status: 401 })
   })
 })
+
+describe('a verifier of anybody', () => {
+  test.each([undefined, null, 7, 'alice', { answer: { status: 200, headers: {}, body: 'open' } }])(
+    'that answers with %j admits nobody',
+    async (answer) => {
+      const verifier = { issuers: ['https://idp.example'], verify: async () => answer as never }
+      const { admit, records } = gateOf({ verifier })
+      expect(await admit()).toMatchObject({ status: 401, body: expect.not.stringContaining('open') })
+      expect(records).toMatchObject([{ event: 'authentication', reason: 'the verifier made no session' }])
+    },
+  )
+
+  test('that remembers sessions does not keep an expired one alive', async () => {
+    const clock = fakeClock()
+    const session = testSession({ expiresAt: new Date(clock.now() + 1_000) })
+    const { admit, records } = gateOf({ verifier: verifierOf({ alice: session }), clock })
+    expect(await admit()).toMatchObject({ session })
+    clock.tick(1_000)
+    expect(await admit()).toMatchObject({ status: 401 })
+    expect(records).toMatchObject([{ code: 'ERR_SESSION_EXPIRED', subject: 'alice' }])
+  })
+
+  test('that asks for offline_access does not get it into a challenge', async () => {
+    const { admit } = gateOf({
+      verifier: failing('ERR_SESSION_SCOPE', { scopes: ['more', 'offline_access', 'a b'] }),
+    })
+    expect(await admit()).toMatchObject({ headers: { 'www-authenticate': expect.stringMatching(/scope="more"/) } })
+  })
+})

@@ -137,7 +137,7 @@ describe('an error', () => {
 
   test('that is control flow is thrown on, and recorded as what it is', async () => {
     const { run, tools } = guarded()
-    const page = Object.assign(new Error('open the page'), { code: -32042 })
+    const page = Object.assign(new Error('open the page'), { code: -32042, data: { elicitations: [] } })
     const throwing = async (): Promise<never> => {
       throw page
     }
@@ -146,7 +146,8 @@ describe('an error', () => {
     expect(await run(throwing, {}, () => undefined)).toMatchObject({ isError: true })
     expect(tools().map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'failed'])
     expect(asksForUrl(new Error('x'))).toBeUndefined()
-    expect(asksForUrl({ code: -32042 })).toBeUndefined()
+    expect(asksForUrl({ code: -32042, data: { elicitations: [] } })).toBeUndefined()
+    expect(asksForUrl(Object.assign(new Error('SECRET'), { code: -32042 }))).toBeUndefined()
   })
 })
 
@@ -291,4 +292,46 @@ describe('the record', () => {
     expect(await run(async () => GOOD)).toMatchObject({ _meta: { 'mcp-delegation/code': 'ERR_AUDIT_FAILED' } })
     expect(log.entries).toMatchObject([{ level: 'error', message: 'a tool call could not be recorded' }])
   })
+})
+
+describe('whatever is thrown', () => {
+  const hostile = new Proxy(new Error('SECRET'), {
+    get: () => {
+      throw new Error('SECRET')
+    },
+  })
+  test.each([
+    ['an error that can not be looked at', hostile],
+    ['a time that is none', new DelegationError('ERR_RATE_LIMITED', 'wait', { retryAfter: new Date(Number.NaN) })],
+    ['scopes that are none', new DelegationError('ERR_SESSION_SCOPE', 'more', { scopes: 5 as never })],
+  ])('%s is one record and a result', async (_name, thrown) => {
+    const { run, tools } = guarded()
+    const result = await run(() => Promise.reject(thrown), {}, asksForUrl)
+    expect(result).toMatchObject({ isError: true })
+    expect(JSON.stringify(result)).not.toContain('SECRET')
+    expect(tools()).toMatchObject([{ outcome: 'failed' }])
+  })
+
+  test('a logger that throws changes nothing', async () => {
+    const fail = (): never => {
+      throw new Error('LOGGER')
+    }
+    const { run, tools } = guarded({ log: { debug: fail, info: fail, warn: fail, error: fail } as never })
+    const result = await run(() => Promise.reject(new Error('x')))
+    expect(result).toMatchObject({ content: [{ text: 'tool failed' }] })
+    expect(tools()).toHaveLength(1)
+  })
+})
+
+test('what is audited is what was asked, not what the handler made of it', async () => {
+  const { run, tools } = guarded({ auditedArguments: { stock: ['amount', 'lines'] } })
+  await run(
+    async (args: { amount: number; lines: number[] }) => {
+      args.amount = 1
+      args.lines.push(3)
+      return GOOD
+    },
+    { args: { amount: 1_000_000, lines: [1, 2] } },
+  )
+  expect(tools()).toMatchObject([{ arguments: { amount: 1_000_000, lines: [1, 2] } }])
 })

@@ -37,6 +37,14 @@ describe('stdioSession', () => {
     const session = stdioSession({ stdio, clock: fakeClock(), registry: world().registry })
     await expect(session()).rejects.toThrow('not now')
     expect(await session()).toMatchObject({ subject: 'alice' })
+    const thrown = vi
+      .fn(async () => testSession())
+      .mockImplementationOnce(() => {
+        throw new Error('at once')
+      })
+    const other = stdioSession({ stdio: thrown, clock: fakeClock(), registry: world().registry })
+    await expect(other()).rejects.toThrow('at once')
+    expect(await other()).toMatchObject({ subject: 'alice' })
   })
 
   test('what createSession did not make is refused', async () => {
