@@ -24,6 +24,8 @@ export interface Call {
   lease: Credential<Value> | undefined
   disposed: boolean
   credential: Issued | undefined
+  /** What its record says was issued for it. */
+  announces: Issued | undefined
   error: unknown
   /** How many calls of the same user for the same module were under way when it began. */
   readonly crowd: number

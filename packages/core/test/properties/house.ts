@@ -343,6 +343,7 @@ export class House {
       lease: undefined,
       disposed: false,
       credential: undefined,
+      announces: undefined,
       error: undefined,
       crowd: this.waiting(token.person, place),
       forbidden: this.forbidden.has(token.person),

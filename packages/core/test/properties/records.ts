@@ -79,9 +79,6 @@ function wasRefreshed(house: House, { issue }: Issued): boolean {
 }
 
 /** What this call was the first to get is known to nobody: it must not be kept. */
-export function noteLostRecord(house: House, call: Call): void {
-  if (recordOf(house, call)?.outcome !== 'issued') return
-  const keys = house.keysOf(call)
-  const issued = house.issued.findLast(({ good, issue }) => good && keys.includes(issue.key))
-  if (issued !== undefined && issued.arrivedIn >= call.startedIn) issued.unrecordedIn = house.step
+export function noteLostRecord(house: House, { announces }: Call): void {
+  if (announces !== undefined) announces.unrecordedIn = house.step
 }

@@ -1,5 +1,5 @@
 import type { AuditRecord } from '../../src/audit.ts'
-import type { SinkCall } from './books.ts'
+import type { Call, Issued, SinkCall } from './books.ts'
 import { deferred } from './deferred.ts'
 import type { House } from './house.ts'
 import type { Action } from './schedule.ts'
@@ -12,6 +12,11 @@ export class Sink {
 
   constructor(house: House) {
     this.#house = house
+  }
+
+  #newestFor(call: Call): Issued | undefined {
+    const keys = this.#house.keysOf(call)
+    return this.#house.issued.findLast(({ good, issue }) => good && keys.includes(issue.key))
   }
 
   /** Decides about every record that is held. */
@@ -32,8 +37,10 @@ export class Sink {
       },
     }
     this.entries.push(entry)
-    if (this.mode !== 'accepts' && this.mode !== 'accepts later')
-      this.#house.calls.find(({ tool }) => 'tool' in record && record.tool === tool)?.met.add('sink')
+    const call = this.#house.calls.find(({ tool }) => 'tool' in record && record.tool === tool)
+    if (this.mode !== 'accepts' && this.mode !== 'accepts later') call?.met.add('sink')
+    if (call !== undefined && record.event === 'delegation' && record.outcome === 'issued')
+      call.announces = this.#newestFor(call)
     switch (this.mode) {
       case 'accepts':
         entry.answer(true)
