@@ -66,16 +66,19 @@ export function protectFastMcp<const M extends ModuleMap>(options: ProtectOption
   const onStdio = stdioSession(settings)
   const verified = new WeakSet<Session>()
   const local = new WeakSet<Session>()
+  let isLocal = false
 
   const callerOf = (session: Session | undefined): Session | Promise<Session> => {
     if (session !== undefined && verified.has(session)) return session
-    if (session !== undefined && local.has(session)) return onStdio()
+    // Where the login at the start of the process failed, fastmcp goes on without a session; over HTTP it never does.
+    if (session === undefined ? isLocal : local.has(session)) return onStdio()
     throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
   }
 
   return {
     async authenticate(request) {
       if (request === undefined) {
+        isLocal = true
         const session = await onStdio()
         local.add(session)
         return session

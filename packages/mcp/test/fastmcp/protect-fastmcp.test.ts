@@ -196,6 +196,21 @@ describe('protectFastMcp', () => {
     expect(await execute({}, contextOf(session))).toBe('operator2')
   })
 
+  test('on stdio begins a session at the next call where the login at the start failed', async () => {
+    let failing = true
+    const stdio = async (): Promise<Session> => {
+      if (failing) throw new Error('nobody is there')
+      return testSession({ subject: 'operator' })
+    }
+    const mcp = protectFastMcp(world({ stdio }).options)
+    await expect(mcp.authenticate(undefined)).rejects.toThrow('nobody is there')
+    const { execute } = mcp.tool('who', async (_args, call) => call.session.subject)
+    expect(await execute({}, contextOf(undefined))).toMatchObject({ isError: true })
+    failing = false
+    expect(await execute({}, contextOf(undefined))).toBe('operator')
+    expect(await execute({}, contextOf(testSession({ subject: 'root' })))).toMatchObject({ isError: true })
+  })
+
   test('rejects on stdio where the option is missing', async () => {
     await expect(protectFastMcp(world().options).authenticate(undefined)).rejects.toMatchObject({
       code: 'ERR_SESSION_INVALID',
