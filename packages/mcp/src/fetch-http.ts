@@ -40,3 +40,12 @@ export async function withoutToken(given: Request, max: number): Promise<Forward
     parsed: parseJson(text),
   }
 }
+
+/** The same response with more headers. A new one: those of a redirect, or of what `fetch` got, cannot be written to. */
+export function withMoreHeaders(given: Response, more: Readonly<Record<string, string>> | undefined): Response {
+  if (more === undefined) return given
+  const { body, status, statusText } = given
+  const headers = new Headers(given.headers)
+  for (const name in more) headers.set(name, more[name] ?? '')
+  return new Response(body, { status, statusText, headers })
+}

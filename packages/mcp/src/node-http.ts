@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer } from './answer.ts'
+import { type Answer, jsonAnswer } from './answer.ts'
 import { BodyTooLarge, parseJson } from './body.ts'
 import type { Head } from './gate.ts'
 
@@ -50,7 +50,10 @@ export function redactAuthorization(request: IncomingMessage): void {
 
 /** Writes an answer of the gate. */
 export function sendAnswer(response: ServerResponse, { status, headers, body }: Answer): void {
-  response.writeHead(status, { ...headers, 'content-length': String(Buffer.byteLength(body ?? '')) })
+  response.statusCode = status
+  for (const name in headers) response.setHeader(name, headers[name] ?? '')
+  // Without one, Node says what the status and the method allow to say.
+  if (body !== undefined) response.setHeader('content-length', Buffer.byteLength(body))
   response.end(body)
 }
 
@@ -104,9 +107,25 @@ const TOKEN = new Set(['authorization'])
 /** What a body parser has made untrue. */
 const TOKEN_AND_ENCODING = new Set([...TOKEN, 'content-length', 'content-encoding', 'transfer-encoding'])
 
-/** The request as a web-standard one, without its token. */
-export function toRequest(request: NodeRequest, { text, preparsed }: Content, signal: AbortSignal): Request {
+const BAD_REQUEST: Answer = jsonAnswer(400, { error: 'bad_request', error_description: 'The request cannot be read' })
+const NOT_ALLOWED: Answer = { status: 405, headers: { allow: 'GET, POST, DELETE' }, body: undefined }
+/** What a web-standard request cannot have. */
+const UNKNOWN_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK'])
+
+/**
+ * The request as a web-standard one, without its token, at the server's own `origin` whatever its `Host` says; the
+ * answer where there is no such request.
+ */
+export function toRequest(
+  request: NodeRequest,
+  { text, preparsed }: Content,
+  signal: AbortSignal,
+  origin: string,
+): Request | Answer {
   const { headers, method = 'GET' } = request
+  if (UNKNOWN_METHODS.has(method.toUpperCase())) return NOT_ALLOWED
+  const target = targetOf(request.originalUrl ?? request.url ?? '/')
+  if (target === undefined || !URL.canParse(origin + target)) return BAD_REQUEST
   const left = preparsed ? TOKEN_AND_ENCODING : TOKEN
   const copied = new Headers()
   for (const name in headers) {
@@ -115,14 +134,23 @@ export function toRequest(request: NodeRequest, { text, preparsed }: Content, si
     if (Array.isArray(value)) for (const item of value) copied.append(name, item)
     else copied.set(name, value)
   }
-  const host = one(headers.host ?? headers[':authority']) ?? 'localhost'
-  const url = request.originalUrl ?? request.url ?? '/'
-  return new Request(url.startsWith('/') ? `http://${host}${url}` : url, {
+  return new Request(origin + target, {
     method,
     headers: copied,
     signal,
     ...(text !== undefined && text !== '' && { body: text }),
   })
+}
+
+const SCHEME_AND_AUTHORITY = /^https?:\/\/[^/?#]*/i
+
+/** Path and query of a request's target; undefined for one that has none, such as `*`. */
+function targetOf(url: string): string | undefined {
+  if (url.startsWith('/')) return url
+  const cut = SCHEME_AND_AUTHORITY.exec(url)?.[0].length
+  if (cut === undefined) return undefined
+  const target = url.slice(cut)
+  return target.startsWith('/') ? target : `/${target}`
 }
 
 /** Writes a web-standard response: a stream at the pace at which the client reads, anything else at once. */

@@ -11,10 +11,10 @@ import {
   type ScopeChallengeHandler,
   type ServerContext,
 } from '@modelcontextprotocol/server'
-import { toResponse } from './answer.ts'
+import { toResponse, withHeaders } from './answer.ts'
 import { authInfoOf, sessionOf } from './auth-info.ts'
 import { BodyTooLarge, TOO_LARGE } from './body.ts'
-import { headOf as headOfRequest, withoutToken } from './fetch-http.ts'
+import { headOf as headOfRequest, withMoreHeaders, withoutToken } from './fetch-http.ts'
 import { createGate } from './gate.ts'
 import { asksForUrl, createGuard, type ToolCall as GuardedCall } from './guard.ts'
 import { contentOf, headOf, type NodeRequest, sendAnswer, sendResponse, toRequest } from './node-http.ts'
@@ -72,6 +72,7 @@ export interface ProtectedMcp<M extends ModuleMap> {
    * For the `requestState` option of `McpServer`: state that goes through the client and comes back signed, in time,
    * and from the same user and method. It is signed, not encrypted.
    * @throws RangeError for a key of less than 32 bytes.
+   * @throws TypeError for a `maxAge` that is not a positive number.
    * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
    */
   requestState<State>(options: RequestStateOptions): RequestStateCodec<State>
@@ -94,6 +95,7 @@ export interface RequestStateOptions {
 export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>): ProtectedMcp<M> {
   const settings = checkOptions(options)
   const { metadata, challenges, resource, maxBodySize, log } = settings
+  const { origin } = new URL(resource)
   const transports = transportSessions()
   const gate = createGate(settings, transports)
   const required = operations(settings)
@@ -142,10 +144,9 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
           authInfo,
           ...(forwarded.parsed !== undefined && { parsedBody: forwarded.parsed }),
         })
-        for (const name in admitted.headers) response.headers.set(name, admitted.headers[name] ?? '')
-        return response
+        return withMoreHeaders(response, admitted.headers)
       } catch (error) {
-        if (error instanceof BodyTooLarge) return toResponse(TOO_LARGE)
+        if (error instanceof BodyTooLarge) return toResponse(withHeaders(TOO_LARGE, admitted.headers))
         throw error
       }
     },
@@ -155,27 +156,33 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
       response.on('close', () => {
         if (!response.writableFinished) gone.abort()
       })
+      let cors: Readonly<Record<string, string>> | undefined
       try {
         const admitted = await gate.admit(headOf(request), gone.signal)
         if ('status' in admitted) return sendAnswer(response, admitted)
+        cors = admitted.headers
         const content = await contentOf(request, body, maxBodySize)
-        const answer = await handler.fetch(toRequest(request, content, gone.signal), {
+        const forwarded = toRequest(request, content, gone.signal, origin)
+        if ('status' in forwarded) return sendAnswer(response, withHeaders(forwarded, cors))
+        const answer = await handler.fetch(forwarded, {
           authInfo: authInfoOf(admitted.session, resource, metadata.url),
           ...(content.parsed !== undefined && { parsedBody: content.parsed }),
         })
-        await sendResponse(response, answer, admitted.headers)
+        await sendResponse(response, answer, cors)
       } catch (error) {
         if (gone.signal.aborted) return
         const tooLarge = error instanceof BodyTooLarge
         if (!tooLarge) log.error({ err: error }, 'a request failed')
         if (response.headersSent) response.destroy()
-        else sendAnswer(response, tooLarge ? TOO_LARGE : challenges.failed)
+        else sendAnswer(response, withHeaders(tooLarge ? TOO_LARGE : challenges.failed, cors))
       }
     },
 
     sessionIdGenerator: (authInfo) => transports.generator(sessionOf(authInfo)),
 
     requestState<State>({ key, maxAge = 600_000 }: RequestStateOptions): RequestStateCodec<State> {
+      if (!Number.isFinite(maxAge) || maxAge <= 0)
+        throw new TypeError('"maxAge" must be a positive number of milliseconds')
       return createRequestStateCodec<State>({ key, ttlSeconds: Math.ceil(maxAge / 1000), bind: holderOf })
     },
   }

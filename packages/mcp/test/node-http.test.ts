@@ -149,23 +149,57 @@ describe('contentOf', () => {
 })
 
 describe('toRequest', () => {
+  const ORIGIN = 'https://mcp.example'
+  async function seenRequest(
+    sent: string,
+    look: (request: NodeRequest) => Promise<ReturnType<typeof toRequest>>,
+  ): Promise<Request> {
+    const made = await seen(sent, look)
+    if ('status' in made) throw new Error(`answered with ${made.status}`)
+    return made
+  }
   const bytes =
     'POST /mcp?x=1 HTTP/1.1\r\nHost: mcp.example:1\r\nAuthorization: Bearer raw\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 2\r\n\r\n{}'
 
   test('carries everything but the token', async () => {
-    const made = await seen(bytes, async (request) =>
-      toRequest(request, await contentOf(request, undefined, 100), new AbortController().signal),
+    const made = await seenRequest(bytes, async (request) =>
+      toRequest(request, await contentOf(request, undefined, 100), new AbortController().signal, ORIGIN),
     )
-    expect(made.url).toBe('http://mcp.example:1/mcp?x=1')
+    expect(made.url).toBe('https://mcp.example/mcp?x=1')
     expect(made.method).toBe('POST')
     expect(Object.fromEntries(made.headers)).toMatchObject({ 'x-a': '1, 2', 'content-length': '2' })
     expect(made.headers.has('authorization')).toBe(false)
     expect(await made.json()).toEqual({})
   })
 
+  test.each([
+    ['/mcp?x=1', 'h', 'https://mcp.example/mcp?x=1'],
+    ['/mcp', 'u:p@evil', 'https://mcp.example/mcp'],
+    ['/mcp', 'a b<>', 'https://mcp.example/mcp'],
+    ['/mcp', 'evil:99999', 'https://mcp.example/mcp'],
+    ['//evil/mcp', 'evil', 'https://mcp.example//evil/mcp'],
+    ['http://evil/mcp?x=1', 'evil', 'https://mcp.example/mcp?x=1'],
+    ['http://u:p@evil:99999?x', 'evil', 'https://mcp.example/?x'],
+  ])('puts the target %s of the host %s at the origin of the resource', async (target, host, url) => {
+    const made = await seenRequest(`POST ${target} HTTP/1.1\r\nHost: ${host}\r\n\r\n`, async (request) =>
+      toRequest(request, await contentOf(request, undefined, 100), new AbortController().signal, ORIGIN),
+    )
+    expect(made.url).toBe(url)
+  })
+
+  test.each([
+    ['OPTIONS', '*', 400],
+    ['GET', 'mcp:junk', 400],
+    ['TRACE', '/mcp', 405],
+  ])('answers %s %s itself', async (method, target, status) => {
+    const parts = { method, url: target, headers: {} } as NodeRequest
+    const content = { text: undefined, parsed: undefined, preparsed: false }
+    expect(toRequest(parts, content, new AbortController().signal, ORIGIN)).toMatchObject({ status })
+  })
+
   test('says nothing about the length of a body that was parsed before', async () => {
-    const made = await seen(bytes, async (request) =>
-      toRequest(request, await contentOf(request, { longer: 'body' }, 100), new AbortController().signal),
+    const made = await seenRequest(bytes, async (request) =>
+      toRequest(request, await contentOf(request, { longer: 'body' }, 100), new AbortController().signal, ORIGIN),
     )
     expect(made.headers.has('content-length')).toBe(false)
     expect(await made.json()).toEqual({ longer: 'body' })
@@ -173,8 +207,8 @@ describe('toRequest', () => {
 
   test('follows the signal', async () => {
     const gone = new AbortController()
-    const made = await seen(bytes, async (request) =>
-      toRequest(request, await contentOf(request, undefined, 100), gone.signal),
+    const made = await seenRequest(bytes, async (request) =>
+      toRequest(request, await contentOf(request, undefined, 100), gone.signal, ORIGIN),
     )
     gone.abort(new Error('gone'))
     expect(made.signal.aborted).toBe(true)
@@ -193,6 +227,17 @@ describe('what is sent', () => {
       '8',
     ])
     expect(await response.text()).toBe('{"é":1}')
+  })
+
+  test.each([
+    ['GET', 204, undefined, null],
+    ['HEAD', 200, undefined, null],
+    ['HEAD', 401, '{}', '2'],
+    ['GET', 405, undefined, '0'],
+  ])('for %s the answer %i with the body %s, with the length %s', async (method, status, body, length) => {
+    const port = await listen((_, response) => sendAnswer(response, { status, headers: {}, body }))
+    const response = await fetch(`http://127.0.0.1:${port}/`, { method })
+    expect([response.status, response.headers.get('content-length')]).toEqual([status, length])
   })
 
   test('a whole response at once, with more headers and every cookie', async () => {

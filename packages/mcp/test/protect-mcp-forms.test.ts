@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import type { McpHttpHandler } from '@modelcontextprotocol/server'
 import { describe, expect, test, vi } from 'vitest'
 import { protectMcp } from '../src/protect-mcp.ts'
@@ -63,6 +63,21 @@ describe('the fetch form', () => {
       new Request(RESOURCE, { method: 'POST', body, headers: { authorization: 'Bearer alice' } })
     expect((await limited.fetch(failing)(post('x'.repeat(11)))).status).toBe(413)
     await expect(limited.fetch(failing)(post('{}'))).rejects.toThrow('closed')
+  })
+
+  test('lets pages of an allowed origin read whatever is answered, a redirect and 413 too', async () => {
+    const origin = 'https://app.example'
+    const limited = protectMcp(world({ maxBodySize: 10, allowedOrigins: [origin] }).options)
+    const redirect = limited.fetch({ fetch: async () => Response.redirect('https://other.example/', 302) })
+    const headers = { authorization: 'Bearer alice', origin }
+    for (const [body, status] of [
+      ['{}', 302],
+      ['x'.repeat(11), 413],
+    ] as const) {
+      const response = await redirect(new Request(RESOURCE, { method: 'POST', body, headers }))
+      expect([response.status, response.headers.get('access-control-allow-origin')]).toEqual([status, origin])
+      expect(response.headers.get('location')).toBe(status === 302 ? 'https://other.example/' : null)
+    }
   })
 
   test('aborts the handler when the request is aborted', async () => {
@@ -129,16 +144,45 @@ describe('the Node form', () => {
   })
 
   test('answers 413 for a body over the limit, and 500 where the handler fails', async () => {
-    const { options, log } = world({ maxBodySize: 10 })
+    const origin = 'https://app.example'
+    const { options, log } = world({ maxBodySize: 10, allowedOrigins: [origin] })
     const mcp = protectMcp(options)
+    const headers = { ...json, origin }
     const failing = { fetch: async () => Promise.reject(new Error('hunter2')) }
     await using server = await listen(mcp.node(failing))
-    const tooLarge = await fetch(`${server.origin}/mcp`, { method: 'POST', headers: json, body: 'x'.repeat(11) })
+    const tooLarge = await fetch(`${server.origin}/mcp`, { method: 'POST', headers, body: 'x'.repeat(11) })
     expect([tooLarge.status, tooLarge.headers.get('connection')]).toEqual([413, 'close'])
-    const failed = await fetch(`${server.origin}/mcp`, { method: 'POST', headers: json, body: '{}' })
+    const failed = await fetch(`${server.origin}/mcp`, { method: 'POST', headers, body: '{}' })
+    for (const response of [tooLarge, failed]) expect(response.headers.get('access-control-allow-origin')).toBe(origin)
     expect(failed.status).toBe(500)
     expect(await failed.text()).not.toContain('hunter2')
     expect(log.entries).toMatchObject([{ level: 'error', message: 'a request failed' }])
+  })
+
+  test('blames nobody but the client for a request that it wrote wrong', async () => {
+    const { options, log } = world()
+    const seen: string[] = []
+    const handler = {
+      async fetch({ url }: Request): Promise<Response> {
+        seen.push(url)
+        return new Response()
+      },
+    }
+    await using server = await listen(protectMcp(options).node(handler))
+    const statusOf = async (line: string, host: string): Promise<number> => {
+      const socket = connect(Number(new URL(server.origin).port), '127.0.0.1')
+      socket.end(`${line} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer alice\r\nConnection: close\r\n\r\n`)
+      let text = ''
+      for await (const chunk of socket) text += chunk
+      return Number(text.split(' ')[1])
+    }
+    for (const host of ['u:p@evil', 'a b<>', 'evil:99999']) expect(await statusOf('POST /mcp', host)).toBe(200)
+    expect(await statusOf('GET http://u:p@evil:99999/mcp', 'h')).toBe(200)
+    expect(new Set(seen)).toEqual(new Set([RESOURCE]))
+    expect(await statusOf('OPTIONS *', 'h')).toBe(400)
+    expect(await statusOf('TRACE /mcp', 'h')).toBe(405)
+    expect(seen).toHaveLength(4)
+    expect(log.entries).toEqual([])
   })
 
   test('aborts the handler when the client leaves, and says nothing about it', async () => {

@@ -8,7 +8,7 @@ import {
   UrlElicitationRequiredError,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { protectMcp } from '../src/protect-mcp.ts'
 import { clientOf, type Fetch, type Protected, serverOf, tools, whoami } from './clients.ts'
@@ -74,6 +74,15 @@ describe('state that goes through the client', () => {
   const answerOf = async (serve: Fetch, request: Request): Promise<{ result?: object; error?: object }> =>
     (await (await serve(request)).json()) as { result?: object; error?: object }
 
+  test('has an age, in milliseconds, or is refused when the server is set up', () => {
+    const mcp = protectMcp(world().options)
+    for (const maxAge of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '600000' as unknown as number])
+      expect(() => mcp.requestState({ key, maxAge })).toThrow(
+        new TypeError('"maxAge" must be a positive number of milliseconds'),
+      )
+    expect(() => mcp.requestState({ key, maxAge: 1 })).not.toThrow()
+  })
+
   test('comes back verified: a question passes through the guard, and the answer goes on', async () => {
     const { options, records } = world()
     const mcp = protectMcp(options)
@@ -109,9 +118,14 @@ describe('state that goes through the client', () => {
     expect(await answerOf(serve, call('renewed', state))).toHaveProperty('result')
 
     const expired: string[] = []
-    const hasty = mcp.fetch(asking(mcp, expired, -60_000))
+    const hasty = mcp.fetch(asking(mcp, expired, 1000))
     await answerOf(hasty, call('alice'))
-    expect(await answerOf(hasty, call('alice', expired[0]))).toMatchObject(refused)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3000 })
+    try {
+      expect(await answerOf(hasty, call('alice', expired[0]))).toMatchObject(refused)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('needs a key', () => {
