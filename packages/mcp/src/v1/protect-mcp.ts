@@ -79,11 +79,9 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
   }
 
   async function lackedScopes(session: Session, body: unknown): Promise<readonly string[] | undefined> {
-    for (const tool of calledTools(body)) {
-      const scopes = await stepUp(tool, session)
-      if (scopes !== undefined) return scopes
-    }
-    return undefined
+    const scopes = new Set<string>()
+    for (const tool of calledTools(body)) for (const scope of (await stepUp(tool, session)) ?? []) scopes.add(scope)
+    return scopes.size === 0 ? undefined : [...scopes]
   }
 
   return {
@@ -101,19 +99,20 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
     },
 
     async middleware(request: NodeRequest & { auth?: AuthInfo }, response, next) {
+      let cors: Readonly<Record<string, string>> | undefined
       try {
         const admitted = await gate.admit(headOf(request))
         if ('status' in admitted) return sendAnswer(response, admitted)
-        const { session, headers } = admitted
+        const { session } = admitted
+        cors = admitted.headers
         const scopes = await lackedScopes(session, request.body)
-        if (scopes !== undefined)
-          return sendAnswer(response, withHeaders(challenges.insufficientScope(scopes), headers))
+        if (scopes !== undefined) return sendAnswer(response, withHeaders(challenges.insufficientScope(scopes), cors))
         request.auth = authInfoOf(session, resource, metadata.url)
         redactAuthorization(request)
-        for (const name in headers) response.setHeader(name, headers[name] ?? '')
+        for (const name in cors) response.setHeader(name, cors[name] ?? '')
       } catch (error) {
         log.error({ err: error }, 'a request failed')
-        return sendAnswer(response, challenges.failed)
+        return sendAnswer(response, withHeaders(challenges.failed, cors))
       }
       next()
     },

@@ -211,6 +211,21 @@ describe('the middleware', () => {
       expect((await post(url, headers, body)).status).not.toBe(500)
   })
 
+  test('asks for the scopes of every tool of a batch at once', async () => {
+    const session = testSession({ scopes: new Set(['mcp', 'items:count']) })
+    const { options, records } = world({ requiredScopes: ['mcp'], verifier: verifierOf({ alice: session }) })
+    const mcp = protectMcp(options)
+    mcp.scopes('plain', 'items:read')
+    mcp.scopes('whoami', 'items:count')
+    mcp.scopes('broken', 'items:delete')
+    const url = await listen(mcp, stateless(whoami(mcp)))
+    const batch = ['plain', 'whoami', 'broken'].map(calling)
+    const refused = await post(url, { authorization: 'Bearer alice' }, batch)
+    expect(refused.status).toBe(403)
+    expect(refused.headers.get('www-authenticate')).toContain('scope="mcp items:read items:delete"')
+    expect(tools(records).map(({ tool }) => tool)).toEqual(['plain', 'broken'])
+  })
+
   test('without a body parser the guard refuses what lacks a scope', async () => {
     const { options, records } = world()
     const mcp = protectMcp(options)
@@ -240,7 +255,8 @@ describe('the middleware', () => {
   })
 
   test('answers 500 where something fails, and calls nobody', async () => {
-    const { options, registry, log } = world()
+    const origin = 'https://app.example'
+    const { options, registry, log } = world({ allowedOrigins: [origin] })
     const { delegate, audit } = registry
     const decide = (): never => {
       throw new Error('hunter2')
@@ -248,7 +264,8 @@ describe('the middleware', () => {
     const broken = { delegate, audit, decide, standing: () => 'good' } as unknown as typeof registry
     const mcp = protectMcp({ ...options, registry: broken })
     const url = await listen(mcp, async (_request, response) => void response.end('called'))
-    const response = await post(url, { authorization: 'Bearer alice' }, calling('plain'))
+    const response = await post(url, { authorization: 'Bearer alice', origin }, calling('plain'))
+    expect(response.headers.get('access-control-allow-origin')).toBe(origin)
     expect([response.status, await response.text()]).toEqual([500, expect.not.stringMatching('hunter2|called')])
     expect(log.entries).toMatchObject([{ level: 'error', message: 'a request failed' }])
   })
