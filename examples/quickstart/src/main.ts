@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileAudit } from '@mcp-delegation/core'
+import { interruption } from './interruption.ts'
 import { createInventory } from './inventory.ts'
 import { listenOnLoopback } from './loopback.ts'
 import { createNarrator } from './narrator.ts'
@@ -15,14 +16,21 @@ import { startWarehouse } from './warehouse.ts'
 
 const SCOPE = 'warehouse'
 
+// Before there is anything to leave behind.
+const interrupted = interruption()
 const folder = await mkdtemp(join(tmpdir(), 'mcp-delegation-'))
+let told: boolean | undefined
 try {
-  process.exitCode = (await main(join(folder, 'audit.jsonl'))) ? 0 : 1
+  told = await main(join(folder, 'audit.jsonl'))
 } finally {
   await rm(folder, { recursive: true })
 }
+// What an interrupted story has under way would keep the process.
+if (told === undefined) process.exit((await interrupted) === 'SIGINT' ? 130 : 143)
+process.exitCode = told ? 0 : 1
 
-async function main(auditFile: string): Promise<boolean> {
+/** Whether everything happened as told; undefined where the story was interrupted. */
+async function main(auditFile: string): Promise<boolean | undefined> {
   const passwords = { alice: randomBytes(18).toString('base64url'), shared: randomBytes(18).toString('base64url') }
   await using warehouse = await startWarehouse({ 'alice.adams': passwords.alice, 'shared-reader': passwords.shared })
 
@@ -48,11 +56,13 @@ async function main(auditFile: string): Promise<boolean> {
   try {
     const { issuer } = provider
     const secrets = Object.values(passwords)
-    await tellStory({ narrator, url: resource, issuer, warehouse, registry, auditFile, passwords: secrets })
+    const story = tellStory({ narrator, url: resource, issuer, warehouse, registry, auditFile, passwords: secrets })
+    const ended = await Promise.race([interrupted, story.then(() => 'told' as const)])
+    if (ended !== 'told') return undefined
     console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
     if (process.argv.includes('--serve')) {
       await registry.unblock({ issuer, subject: 'alice' })
-      await serveUntilInterrupted(resource, narrator)
+      await serveUntilInterrupted(resource, narrator, interrupted)
     }
   } finally {
     server.close()

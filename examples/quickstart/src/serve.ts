@@ -1,8 +1,11 @@
-import { once } from 'node:events'
 import type { Narrator } from './narrator.ts'
 
 /** Says how to connect a client of one's own, and prints what it does until Ctrl-C. */
-export async function serveUntilInterrupted(url: URL, narrator: Narrator): Promise<void> {
+export async function serveUntilInterrupted(
+  url: URL,
+  narrator: Narrator,
+  interrupted: Promise<unknown>,
+): Promise<void> {
   console.log(`
 Connect a client of your own. Log in as alice, bob or carol; any password will do. Then call the tool "stock".
 
@@ -12,6 +15,6 @@ Connect a client of your own. Log in as alice, bob or carol; any password will d
 
 Ctrl-C ends everything.`)
   const printing = setInterval(() => narrator.records(), 500)
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+  await interrupted
   clearInterval(printing)
 }

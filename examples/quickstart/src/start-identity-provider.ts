@@ -23,9 +23,11 @@ export async function startIdentityProvider(resource: URL, scope: string): Promi
   return {
     issuer,
     async [Symbol.asyncDispose]() {
-      if (!child.connected) return
-      child.disconnect()
-      await once(child, 'exit')
+      // Ctrl-C in a terminal ends it too.
+      if (child.exitCode !== null || child.signalCode !== null) return
+      const exited = once(child, 'exit')
+      if (child.connected) child.disconnect()
+      await exited
     },
   }
 }
