@@ -266,9 +266,9 @@ export const brokenModules: readonly BrokenModule[] = [
     caughtBy: [PURE, SEEN, MIXED, SERVES],
   },
   {
-    fault: 'moves the expiry of the session',
+    fault: 'adds a group to the session, past its seal',
     make: issuing((issue, { session }) => {
-      session.expiresAt.setTime(session.expiresAt.getTime() + 60_000)
+      Set.prototype.add.call(session.groups, 'admins')
       return issue()
     }),
     caughtBy: [UNCHANGED],
