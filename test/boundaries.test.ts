@@ -18,7 +18,7 @@ const examples = readdirSync(join(root, 'examples'))
 /** The layers of core, lowest first. A file imports its own layer and those below; the unnamed are the third. */
 const LAYERS = [
   ['errors', 'secret', 'clock', 'log', 'text', 'canonical-json'],
-  ['session', 'kinds', 'secret-source'],
+  ['session', 'kinds', 'secret-source', 'loan'],
   ['module'],
   [],
   ['registry'],

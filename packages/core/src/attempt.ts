@@ -1,5 +1,5 @@
 import type { Span } from '@opentelemetry/api'
-import type { DelegationRecord } from './audit.ts'
+import type { DelegationRecord, ExportRecord } from './audit.ts'
 import type { DelegationError, DelegationErrorCode } from './errors.ts'
 import type { Registered } from './member.ts'
 import type { Recorder } from './recorder.ts'
@@ -58,6 +58,25 @@ export class Attempt {
     if (outcome === 'refused' && this.registered !== undefined) this.registered.counters.refusals++
     this.#end(outcome, error?.code, durationMs)
     await recorder.note(this.#record(recorder, outcome, error, durationMs))
+  }
+
+  /**
+   * Records that a copy of the credential leaves the process, or with `error` that this was refused.
+   * @throws DelegationError `ERR_AUDIT_FAILED`.
+   */
+  async recordExport(recorder: Recorder, error: DelegationError | undefined): Promise<void> {
+    const { tool, module, type, target, principal } = this
+    const record: ExportRecord = {
+      event: 'export',
+      outcome: error === undefined ? 'exported' : 'refused',
+      ...recorder.base(this.snapshot?.session, this.span, 0, error),
+      tool,
+      module,
+      type,
+      target,
+      principal,
+    }
+    await (error === undefined ? recorder.accept(record) : recorder.note(record))
   }
 
   /** Ends telemetry for an attempt whose record was not accepted. */

@@ -5,7 +5,7 @@ import { printable } from './text.ts'
 export type AuditSink = (record: AuditRecord) => void | Promise<void>
 
 /** One union on `event`. Strings are bounded, and control and bidirectional characters in them are escaped. */
-export type AuditRecord = DelegationRecord | ToolRecord | AuthenticationRecord | OtherRecord
+export type AuditRecord = DelegationRecord | ExportRecord | ToolRecord | AuthenticationRecord | OtherRecord
 
 /** What every record says. Who is undefined where nobody was verified. */
 export interface AuditFields {
@@ -36,6 +36,20 @@ export interface DelegationRecord extends AuditFields {
   readonly principal: string | undefined
 }
 
+/** A copy of a credential that left the process, as a file that other programs read. */
+export interface ExportRecord extends AuditFields {
+  readonly event: 'export'
+  readonly outcome: 'exported' | 'refused'
+  readonly tool: string | undefined
+  /** The name under which the module is registered. */
+  readonly module: string
+  /** The `type` of the module. */
+  readonly type: string | undefined
+  readonly target: string | undefined
+  /** Whom the backend sees. */
+  readonly principal: string | undefined
+}
+
 /** One per tool call, from the adapter's guard. */
 export interface ToolRecord extends AuditFields {
   readonly event: 'tool'
@@ -52,10 +66,10 @@ export interface AuthenticationRecord extends AuditFields {
   readonly outcome: 'refused'
 }
 
-/** An administrator's act, or the export of a credential. */
+/** An administrator's act. */
 export interface OtherRecord extends AuditFields {
-  readonly event: 'block' | 'unblock' | 'end-session' | 'export'
-  /** How many cached credentials it ended, or exported. */
+  readonly event: 'block' | 'unblock' | 'end-session'
+  /** How many cached credentials it ended. */
   readonly credentials: number
   /** The login session that was ended, where that was asked for. */
   readonly sid: string | undefined

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
 import { Lease } from './lease.ts'
+import { type Loan, OpenLoan } from './loan.ts'
 import type { Logger } from './log.ts'
 import type { IssuedCredential, ReleaseReason } from './module.ts'
 import type { Cover, SessionSnapshot } from './session.ts'
@@ -34,6 +35,8 @@ export interface Entry {
   /** When the last of them expires; it is dropped soon after. */
   coveredUntil: number
   openLeases: number
+  /** What leases that have not ended were lent; undefined where the module doesn't lend. */
+  loans: Set<OpenLoan> | undefined
   /** Until everybody who waits for it has a lease; not released before. */
   held: boolean
   lastUse: number
@@ -119,6 +122,10 @@ export class CredentialCache {
       this.drop(entry, 'expired')
       return undefined
     }
+    if (!this.#isUsable(entry)) {
+      this.drop(entry, 'invalidated')
+      return undefined
+    }
     entry.lastUse = ++this.#uses
     return entry
   }
@@ -139,6 +146,7 @@ export class CredentialCache {
       holders: new Map(),
       coveredUntil: Number.NEGATIVE_INFINITY,
       openLeases: 0,
+      loans: undefined,
       held: true,
       lastUse: ++this.#uses,
       dropped: entry.key === undefined ? 'disposed' : undefined,
@@ -170,7 +178,8 @@ export class CredentialCache {
   }
 
   /** A lease on `entry` for the session that asked. The caller has made sure that both are valid. */
-  lease(entry: Entry, { cover }: SessionSnapshot): Lease {
+  lease(entry: Entry, snapshot: SessionSnapshot): Lease {
+    const { cover } = snapshot
     const open = entry.holders.get(cover)
     if (open === undefined) {
       if (cover.expiresAt > entry.coveredUntil) entry.coveredUntil = cover.expiresAt
@@ -179,7 +188,21 @@ export class CredentialCache {
     entry.holders.set(cover, (open ?? 0) + 1)
     entry.openLeases++
     entry.counters.leases++
-    return new Lease(this, entry, cover, leaseEnd(entry, cover))
+    return new Lease(this, entry, snapshot, leaseEnd(entry, cover))
+  }
+
+  /** What a lease on `entry`, which is not released, lends to its holder until {@link endLoan}. */
+  lend(entry: Entry, snapshot: SessionSnapshot, expiresAt: number, recordExport: Loan['recordExport']): OpenLoan {
+    const timeLeft = expiresAt - this.#clock.now()
+    const loan = new OpenLoan(snapshot, expiresAt, timeLeft, recordExport, (expired) => this.endLoan(entry, expired))
+    entry.loans ??= new Set()
+    entry.loans.add(loan)
+    return loan
+  }
+
+  endLoan(entry: Entry, loan: OpenLoan): void {
+    entry.loans?.delete(loan)
+    loan.end()
   }
 
   /** Ends a lease; where that causes a release, resolves when it is done. */
@@ -241,6 +264,7 @@ export class CredentialCache {
           if (!cover.ended) coveredUntil = Math.max(coveredUntil, cover.expiresAt)
         }
         if (!ended) continue
+        for (const loan of entry.loans ?? []) if (loan.cover.ended) this.endLoan(entry, loan)
         entry.coveredUntil = coveredUntil
         if (coveredUntil > now) continue
         this.#revoke(entry)
@@ -288,6 +312,16 @@ export class CredentialCache {
 
   #isStale(entry: Entry, now: number): boolean {
     return now >= entry.expiresAt || (!entry.held && now >= entry.coveredUntil + this.#limits.coverGrace)
+  }
+
+  #isUsable({ issued }: Entry): boolean {
+    if (issued.usable === undefined) return true
+    try {
+      return issued.usable()
+    } catch (error) {
+      this.#log.error({ err: error }, 'a module could not say whether its credential is usable')
+      return false
+    }
   }
 
   #evictOf(user: User, added: Entry): void {
@@ -339,6 +373,7 @@ export class CredentialCache {
     entry.counters.leases -= entry.openLeases
     entry.openLeases = 0
     entry.holders.clear()
+    for (const loan of entry.loans ?? []) this.endLoan(entry, loan)
     this.#lingering.delete(entry)
     const user = this.#users.get(entry.identity)
     if (user?.entries.delete(entry) === true && user.entries.size === 0) this.#users.delete(entry.identity)

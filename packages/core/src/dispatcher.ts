@@ -115,6 +115,7 @@ export class Dispatcher {
       await attempt.fail(this.#recorder, refusal)
       throw refusal ?? error
     }
+    lease.lendWith(() => (error) => attempt.recordExport(this.#recorder, error))
     // Of those who waited for an issue, the first says so; that may be another than the one who began it.
     const issued = attempt.cache !== 'hit' && lease.announce()
     try {

@@ -4,6 +4,7 @@ export type {
   AuditSink,
   AuthenticationRecord,
   DelegationRecord,
+  ExportRecord,
   OtherRecord,
   ToolRecord,
 } from './audit.ts'
@@ -29,11 +30,13 @@ export type {
   CertificateCredential,
   KerberosContext,
   KerberosCredential,
+  KerberosIdentity,
   PasswordCredential,
   SessionCredential,
   SshCertificateCredential,
 } from './kinds.ts'
 export type { Credential } from './lease.ts'
+export type { Loan } from './loan.ts'
 export type { Logger } from './log.ts'
 export type {
   AnyModule,

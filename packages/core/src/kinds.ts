@@ -1,5 +1,19 @@
 import type { Secret } from './secret.ts'
 
+/** What a domain says of a user: the privilege attributes (PAC) of a ticket that the domain issued for them. */
+export interface KerberosIdentity {
+  /** The user's principal, `name@REALM`. */
+  readonly principal: string
+  /** The account's name as the domain spells it; `undefined` where the realm issues no privilege attributes. */
+  readonly account: string | undefined
+  /** The user's security identifier. */
+  readonly sid: string | undefined
+  /** The security identifiers of the user's groups. */
+  readonly groups: readonly string[]
+  /** Whether the domain lets services act for this user. */
+  readonly forwardable: boolean
+}
+
 /** A Kerberos service ticket of the user, held by the engine that made it. */
 export interface KerberosCredential {
   readonly kind: 'kerberos'
@@ -9,6 +23,8 @@ export interface KerberosCredential {
   readonly service: string
   /** The user's security identifier, where the ticket carries one. */
   readonly sid: string | undefined
+  /** What the domain said of the user when the ticket was issued; absent where the engine does not ask. */
+  readonly identity?: KerberosIdentity | undefined
   /**
    * The value of an `Authorization: Negotiate …` header; a new token each time.
    * @see https://www.rfc-editor.org/rfc/rfc4559

@@ -1,6 +1,7 @@
 import type { CredentialCache, Entry } from './credential-cache.ts'
 import { DelegationError } from './errors.ts'
-import type { Cover } from './session.ts'
+import type { Loan, OpenLoan } from './loan.ts'
+import type { SessionSnapshot } from './session.ts'
 
 /** A lease on a cached credential. Dispose it when the backend has answered. */
 export interface Credential<Value> extends AsyncDisposable {
@@ -29,20 +30,40 @@ const NOTHING_TO_DO = Promise.resolve()
 export class Lease implements Credential<unknown> {
   readonly #cache: CredentialCache
   readonly #entry: Entry
-  readonly #cover: Cover
+  readonly #snapshot: SessionSnapshot
   readonly #expiresAt: number
+  #recordExport: Loan['recordExport'] | undefined
+  #loan: OpenLoan | undefined
+  #lent: unknown
   #ended = false
 
-  constructor(cache: CredentialCache, entry: Entry, cover: Cover, expiresAt: number) {
+  constructor(cache: CredentialCache, entry: Entry, snapshot: SessionSnapshot, expiresAt: number) {
     this.#cache = cache
     this.#entry = entry
-    this.#cover = cover
+    this.#snapshot = snapshot
     this.#expiresAt = expiresAt
   }
 
   get value(): unknown {
-    if (this.#cover.ended) throw new DelegationError('ERR_SESSION_INVALID', 'the session was ended')
-    if (!this.#entry.released) return this.#entry.issued.value
+    this.#check()
+    const { issued } = this.#entry
+    if (issued.lend === undefined || this.#recordExport === undefined) return issued.value
+    if (this.#loan === undefined) {
+      this.#loan = this.#cache.lend(this.#entry, this.#snapshot, this.#expiresAt, this.#recordExport)
+      if (this.#ended) this.#loan.end()
+      this.#lent = issued.lend(this.#loan)
+    }
+    return this.#lent
+  }
+
+  /** Where the module lends its values: how to record that a copy of one leaves the process. */
+  lendWith(recordExport: () => Loan['recordExport']): void {
+    if (this.#entry.issued.lend !== undefined) this.#recordExport = recordExport()
+  }
+
+  #check(): void {
+    if (this.#snapshot.cover.ended) throw new DelegationError('ERR_SESSION_INVALID', 'the session was ended')
+    if (!this.#entry.released) return
     throw this.#entry.blocked
       ? new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked')
       : new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential was released')
@@ -50,7 +71,7 @@ export class Lease implements Credential<unknown> {
 
   /** @throws DelegationError where the credential was released or has expired. */
   confirm(now: number): void {
-    void this.value
+    this.#check()
     if (now >= this.#expiresAt)
       throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential has expired meanwhile')
   }
@@ -86,6 +107,7 @@ export class Lease implements Credential<unknown> {
   [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended) return NOTHING_TO_DO
     this.#ended = true
-    return this.#cache.endLease(this.#entry, this.#cover) ?? NOTHING_TO_DO
+    if (this.#loan !== undefined) this.#cache.endLoan(this.#entry, this.#loan)
+    return this.#cache.endLease(this.#entry, this.#snapshot.cover) ?? NOTHING_TO_DO
   }
 }

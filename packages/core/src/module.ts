@@ -1,5 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Clock } from './clock.ts'
+import type { Loan } from './loan.ts'
 import type { Logger } from './log.ts'
 import type { Identity, Session } from './session.ts'
 
@@ -66,6 +67,16 @@ export interface IssuedCredential<Value> {
   readonly expiresAt: Date
   /** The identity that the backend sees, where it is only known now (a dynamic database user). */
   readonly principal?: string | undefined
+  /**
+   * Whether it may be served again: where the answer is no, it is dropped and the next call is issued a new one.
+   * Synchronous, and quick: it is asked on every hit. Default: until it expires.
+   */
+  readonly usable?: () => boolean
+  /**
+   * Makes the value for one lease, in place of `value`: for what has to end with the lease, or to be recorded under the
+   * name of its holder. Synchronous; called at most once per lease, when its value is first read.
+   */
+  readonly lend?: (loan: Loan) => Value
   /** Called exactly once, when the cache has dropped the credential and its last lease has ended. */
   readonly release?: (reason: ReleaseReason, options: { readonly signal: AbortSignal }) => Promise<void>
 }
