@@ -7,13 +7,6 @@ const INSTEAD =
  */
 export function checkPlatform(platform: NodeJS.Platform = process.platform): void {
   if (platform === 'linux') return
-  if (platform === 'win32')
-    throw new TypeError(
-      `kerberosDelegation is not supported on Windows: delegation through SSPI is not there. ${INSTEAD}`,
-    )
-  if (platform === 'darwin')
-    throw new TypeError(
-      `kerberosDelegation is not supported on macOS: its Kerberos takes no keytab for S4U2Proxy. ${INSTEAD}`,
-    )
-  throw new TypeError(`kerberosDelegation is not supported on ${platform}. ${INSTEAD}`)
+  const name = { win32: 'Windows', darwin: 'macOS' }[platform as string] ?? platform
+  throw new TypeError(`kerberosDelegation is not supported on ${name}. ${INSTEAD}`)
 }

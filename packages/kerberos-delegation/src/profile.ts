@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { permittedEnctypes } from './enctypes.ts'
-import { checkRealm } from './realm.ts'
+import { checkRealm } from './names.ts'
 
-/** What {@link krb5Profile} takes; the names are those of the module's options. */
+/** What {@link profileText} takes; the names are those of the module's options. */
 export interface ProfileOptions {
   readonly realm: string
   /** KDCs as host or host:port, asked in this order; absent with `discovery`. */
@@ -10,9 +10,7 @@ export interface ProfileOptions {
   /** `dns`: KDCs are found by the SRV records of each realm. */
   readonly discovery?: 'dns' | undefined
   /** The longest life of a ticket, in milliseconds. */
-  readonly maxTicketLifetime: number
-  /** KDCs of other realms that users are in. */
-  readonly otherRealms?: Readonly<Record<string, string | readonly string[]>> | undefined
+  readonly ticketLifetime: number
 }
 
 const MAX_KDCS = 16
@@ -25,20 +23,16 @@ const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
  * it adds a KDC or changes a setting; no plugin of the system is loaded, since one of SSSD or winbind would name KDCs.
  * @throws TypeError naming the option
  */
-export function krb5Profile(options: ProfileOptions): string {
-  const { realm, kdc, discovery, maxTicketLifetime, otherRealms = {} } = options
-  const seconds = Math.floor(maxTicketLifetime / 1000)
+export function profileText(options: ProfileOptions): string {
+  const { realm, kdc, discovery, ticketLifetime } = options
+  const seconds = Math.floor(ticketLifetime / 1000)
   if (!Number.isSafeInteger(seconds) || seconds < 1 || seconds > 2 ** 31 - 1)
-    throw new TypeError('"maxTicketLifetime" must be a number of milliseconds, 1000 or more')
+    throw new TypeError('"ticketLifetime" must be a number of milliseconds, 1000 or more')
   if (discovery !== undefined && discovery !== 'dns') throw new TypeError('"discovery" must be "dns" where it is given')
   if ((kdc === undefined) === (discovery === undefined))
     throw new TypeError('either "kdc" or "discovery" must be given, and not both')
-  const realms = [realmSection(checkRealm(realm, 'realm'), kdc === undefined ? [] : checkKdcs(kdc, 'kdc'))]
-  for (const [name, kdcs] of Object.entries(otherRealms)) {
-    const option = `otherRealms[${JSON.stringify(name)}]`
-    if (checkRealm(name, option) === realm) throw new TypeError(`"${option}" must be another realm than "realm"`)
-    realms.push(realmSection(name, checkKdcs(kdcs, option)))
-  }
+  checkRealm(realm, 'realm')
+  const kdcs = kdc === undefined ? [] : checkKdcs(kdc)
   return `[libdefaults]*
   default_realm = ${realm}
   dns_lookup_kdc = ${discovery === 'dns'}
@@ -56,18 +50,16 @@ export function krb5Profile(options: ProfileOptions): string {
   permitted_enctypes = ${permittedEnctypes.join(' ')}
   plugin_base_dir = /dev/null
 [realms]
-${realms.join('')}`
+  ${realm} = {
+${kdcs.map((one) => `    kdc = ${one}\n`).join('')}  }*
+`
 }
 
-function realmSection(realm: string, kdcs: readonly string[]): string {
-  return `  ${realm} = {\n${kdcs.map((kdc) => `    kdc = ${kdc}\n`).join('')}  }*\n`
-}
-
-function checkKdcs(kdc: unknown, option: string): readonly string[] {
-  if (typeof kdc === 'string') return [checkKdc(kdc, option)]
+function checkKdcs(kdc: unknown): readonly string[] {
+  if (typeof kdc === 'string') return [checkKdc(kdc, 'kdc')]
   if (!Array.isArray(kdc) || kdc.length === 0 || kdc.length > MAX_KDCS)
-    throw new TypeError(`"${option}" must be a host[:port], or a list of 1 to ${MAX_KDCS}`)
-  return (kdc as readonly unknown[]).map((one, index) => checkKdc(one, `${option}[${index}]`))
+    throw new TypeError(`"kdc" must be host or host:port, or a list of 1 to ${MAX_KDCS} of them`)
+  return (kdc as readonly unknown[]).map((one, index) => checkKdc(one, `kdc[${index}]`))
 }
 
 function checkKdc(kdc: unknown, option: string): string {

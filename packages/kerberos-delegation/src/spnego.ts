@@ -7,13 +7,13 @@ const KRB5 = Buffer.from('06092a864886f712010202', 'hex')
  * Wraps an initial token of the krb5 mechanism as SPNEGO's NegTokenInit, for `Authorization: Negotiate`.
  * @see RFC 4178 section 4.2.1
  */
-export function negTokenInit(token: Uint8Array): Uint8Array {
+export function wrapToken(token: Uint8Array): Buffer {
   const mechTypes = der(0xa0, der(0x30, KRB5))
   const mechToken = der(0xa2, der(0x04, token))
   return der(0x60, SPNEGO, der(0xa0, der(0x30, mechTypes, mechToken)))
 }
 
-function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
+function der(tag: number, ...parts: readonly Uint8Array[]): Buffer {
   const content = Buffer.concat(parts)
   return Buffer.concat([Buffer.of(tag, ...derLength(content.length)), content])
 }

@@ -20,13 +20,13 @@ const SPN =
 const LABEL = /^[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
 
 /**
- * A service principal name without a realm, `class/host`, `class/host:port`, `class/host:instance`, each with `/name`
- * behind it where there is one; the same that was given, or undefined.
+ * `spn` as it is, where it is a service principal name without a realm: `class/host`, `class/host:port` or
+ * `class/host:instance`, each with `/name` behind it where there is one.
  * @see MS-ADTS 2.2.21
  */
-export function isSpn(spn: unknown): spn is string {
+export function parseTarget(spn: unknown): string | undefined {
   const parts = typeof spn === 'string' ? parse(spn) : undefined
-  return parts !== undefined && isHost(parts.host)
+  return typeof spn === 'string' && parts !== undefined && isHost(parts.host) ? spn : undefined
 }
 
 /**
