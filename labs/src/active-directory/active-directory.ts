@@ -1,0 +1,159 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type AccountChanges, type KeytabName, keytabs } from './accounts.ts'
+import { freeAddress } from './address.ts'
+import { answers } from './as-request.ts'
+import { KRB5_PORT, REALM } from './configuration.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { configure, edit, type Identifiers, places } from './directory.ts'
+import { type KdcRequest, openKdcLog } from './kdc-log.ts'
+import { fakeClock, type Outcome, run, unprivileged } from './programs.ts'
+import { cloneDomain } from './template.ts'
+
+/** What {@link activeDirectory} takes. */
+export interface ActiveDirectoryOptions {
+  /** What the KDC's clock differs from ours, as libfaketime says it: `+6m`, `-6m`. Default: nothing. */
+  readonly clock?: string | undefined
+}
+
+/** How {@link ActiveDirectory.run} runs a command. */
+export interface RunOptions {
+  /** Environment variables besides PATH, KRB5_CONFIG and KRB5CCNAME. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** Which of the lab's credential caches is the default one. Default: `default`. */
+  readonly ccache?: string | undefined
+  /** Its standard input. */
+  readonly input?: string | undefined
+}
+
+/** A running Active Directory domain of its own. */
+export interface ActiveDirectory extends AsyncDisposable {
+  /** `CORP.EXAMPLE` */
+  readonly realm: string
+  /** The address of its own: 127.x.y.z. */
+  readonly address: string
+  /** `<address>:<port>` */
+  readonly kdc: string
+  /** Path of a krb5.conf for clients. */
+  readonly krb5Conf: string
+  /** The throw-away folder with all that the lab holds. */
+  readonly folder: string
+  readonly domainSid: string
+  /** The SID of an account of the table, by sAMAccountName (`FILES$`). */
+  sid(account: string): string
+  /** Path of a keytab, which belongs to us and is closed to others. */
+  keytab(name: KeytabName): string
+  /** Path of a credential cache of the lab, which may not exist yet. */
+  ccache(name?: string): string
+  /** Every request that the KDC answered since the start, or since a mark, oldest first. */
+  requests(since?: number): readonly KdcRequest[]
+  /** Where the KDC's log ends now. */
+  mark(): number
+  /** Lets the KDC hang: it accepts connections and answers nothing. */
+  pause(): void
+  /** Ends {@link pause}. */
+  resume(): void
+  /** Ends the KDC: connections are refused. */
+  halt(): Promise<void>
+  /** Starts the KDC again, at the same address and with the same accounts. */
+  restart(): Promise<void>
+  /** Changes an account of the running domain, by sAMAccountName; the KDC knows it when this resolves. */
+  modify(account: string, changes: AccountChanges): Promise<void>
+  /** Writes a keytab again, with the keys of now. It replaces the old file in one step. */
+  exportKeytab(name: KeytabName): Promise<string>
+  /** Runs a Kerberos client program (`kinit`, `kvno`) with the lab's configuration and a private credential cache. */
+  run(command: string, args: readonly string[], options?: RunOptions): Promise<Outcome>
+  /** Ends everything and removes the folder. */
+  dispose(): Promise<void>
+}
+
+/**
+ * A real Active Directory domain (Samba) on a loopback address of its own, in about a third of a second; the first one on
+ * a machine takes about five. Started by root, the servers run as `nobody`. They end with the process that started them,
+ * however it ends.
+ * @throws Error where a program is missing, with the packages that bring it, and where the domain does not start.
+ */
+export async function activeDirectory(options: ActiveDirectoryOptions = {}): Promise<ActiveDirectory> {
+  const { clock } = options
+  if (clock !== undefined && !/^[+-]\d+[smh]$/.test(clock)) throw new TypeError('"clock" must be like "+6m" or "-30s"')
+  const folder = await cloneDomain()
+  try {
+    return await start(folder, clock)
+  } catch (error) {
+    rmSync(folder, { recursive: true })
+    throw error
+  }
+}
+
+async function start(folder: string, clock: string | undefined): Promise<ActiveDirectory> {
+  const { domain, keytabs: keytabFolder, ccaches, krb5Conf, identifiers } = places(folder)
+  const address = freeAddress()
+  configure(folder, { address, services: ['kdc'] })
+  const { domainSid, sids } = JSON.parse(readFileSync(identifiers, 'utf8')) as Identifiers
+  const log = openKdcLog(join(domain, 'log', 'samba.log'))
+  const startKdc = async (): Promise<Daemon> => {
+    const daemon = await startDaemon({
+      command: unprivileged('samba', ['-s', join(domain, 'smb.conf'), '-F', '-M', 'single']),
+      env: {
+        PATH: process.env['PATH'],
+        KRB5_CONFIG: krb5Conf,
+        TDB_NO_FSYNC: '1',
+        TZ: 'UTC',
+        ...(clock === undefined ? {} : fakeClock(clock)),
+      },
+      output: join(folder, 'samba.out'),
+      isReady: () => answers(address, KRB5_PORT, REALM, 1_000),
+    })
+    log.forget()
+    return daemon
+  }
+  let kdc: Daemon | undefined = await startKdc()
+  const halt = async (): Promise<void> => {
+    await kdc?.stop()
+    kdc = undefined
+  }
+  const ccache = (name = 'default'): string => join(ccaches, name)
+  const keytab = (name: KeytabName): string => join(keytabFolder, `${name}.keytab`)
+  const dispose = async (): Promise<void> => {
+    await halt()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return {
+    realm: REALM,
+    address,
+    kdc: `${address}:${KRB5_PORT}`,
+    krb5Conf,
+    folder,
+    domainSid,
+    sid: (account) => {
+      const sid = sids[account]
+      if (sid === undefined) throw new TypeError(`the lab has no account "${account}"`)
+      return sid
+    },
+    keytab,
+    ccache,
+    requests: log.requests,
+    mark: log.mark,
+    pause: () => kdc?.signal('SIGSTOP'),
+    resume: () => kdc?.signal('SIGCONT'),
+    halt,
+    restart: async () => {
+      await halt()
+      kdc = await startKdc()
+    },
+    modify: async (account, changes) => {
+      await edit(folder, { change: [[account, changes]] })
+    },
+    exportKeytab: async (name) => {
+      await edit(folder, { keytabs: { [name]: keytabs[name] } })
+      return keytab(name)
+    },
+    run: (command, args, { env, ccache: name, input } = {}) =>
+      run([command, ...args], {
+        env: { PATH: process.env['PATH'], KRB5_CONFIG: krb5Conf, KRB5CCNAME: `FILE:${ccache(name)}`, ...env },
+        input,
+      }),
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }
+}

@@ -1,0 +1,8 @@
+export type { Account, AccountChanges, KeytabName } from './accounts.ts'
+export { accounts, passwords } from './accounts.ts'
+export type { ActiveDirectory, ActiveDirectoryOptions, RunOptions } from './active-directory.ts'
+export { activeDirectory } from './active-directory.ts'
+export type { ApacheBackend, ApacheBackendOptions } from './apache-backend.ts'
+export { apacheBackend } from './apache-backend.ts'
+export type { KdcRequest } from './kdc-log.ts'
+export type { Outcome } from './programs.ts'
