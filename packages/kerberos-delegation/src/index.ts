@@ -1,1 +1,6 @@
-export {}
+export { channelBindingsOf } from './channel-bindings.ts'
+export { kerberosDelegation } from './kerberos-delegation.ts'
+export type { KerberosReason } from './kerberos-error.ts'
+export { KerberosError } from './kerberos-error.ts'
+export type { KerberosDelegationOptions } from './options.ts'
+export type { CheckedRequest, KerberosRequest } from './request.ts'
