@@ -1,0 +1,34 @@
+import { unlinkSync } from 'node:fs'
+
+/** The files that this process has written, so that none outlives it. */
+export interface ExportedFiles {
+  add(path: string): void
+  /** Removes a file that was added; others are left alone. */
+  remove(path: string): void
+  removeAll(): void
+}
+
+export function exportedFiles(): ExportedFiles {
+  const paths = new Set<string>()
+  function remove(path: string): void {
+    if (!paths.delete(path)) return
+    try {
+      unlinkSync(path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+  return {
+    add: (path) => paths.add(path),
+    remove,
+    removeAll: () => {
+      for (const path of paths) {
+        try {
+          remove(path)
+        } catch {
+          // The others are removed all the same.
+        }
+      }
+    },
+  }
+}

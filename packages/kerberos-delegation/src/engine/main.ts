@@ -1,0 +1,87 @@
+import { Socket } from 'node:net'
+import { exportedFiles } from './exported-files.ts'
+import { encodeFrame, frameDecoder } from './frames.ts'
+import type { HelperFailure, HelperRequest } from './messages.ts'
+import type { Answer, Requests } from './requests.ts'
+
+/** The helper process: it holds the service's keys and all tickets, and serves its parent through file descriptor 3. */
+
+const CHANNEL = 3
+
+const files = exportedFiles()
+
+/** `process.exit` would wait for threads that wait for a KDC. */
+function die(why?: unknown): void {
+  files.removeAll()
+  if (why !== undefined) process.stderr.write(`${why instanceof Error ? why.stack : why}\n`)
+  process.kill(process.pid, 'SIGKILL')
+}
+
+process.on('uncaughtException', die)
+// The parent decides when this process ends. SIGUSR1 would let a debugger in.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {})
+process.umask(0o077)
+
+const channel = new Socket({ fd: CHANNEL })
+
+function answer(id: number, { ok, binary }: Answer): void {
+  channel.write(encodeFrame({ id, ok } as { id: number }, binary))
+}
+
+function fail(id: number, error: unknown, failureOf: (error: unknown) => HelperFailure | undefined): void {
+  const failed = failureOf(error)
+  if (failed === undefined) die(error)
+  else channel.write(encodeFrame({ id, failed } as { id: number }))
+}
+
+/** Loads the native libraries, or what says why there are none. */
+async function load(): Promise<{ requests: Requests; failureOf: (error: unknown) => HelperFailure | undefined }> {
+  try {
+    const { harden } = await import('./native/hardening.ts')
+    harden()
+    const { requests } = await import('./requests.ts')
+    const { StageError } = await import('./native/stages.ts')
+    return {
+      requests: requests({
+        files,
+        now: Date.now,
+        report: (problem) => process.stderr.write(`${problem}\n`),
+        onCrash: die,
+      }),
+      failureOf: (error) => (error instanceof StageError ? error.failure : undefined),
+    }
+  } catch (error) {
+    const failure: HelperFailure = { stage: 'load', text: (error as Error).message }
+    return { requests: () => Promise.reject(error), failureOf: () => failure }
+  }
+}
+
+const { requests, failureOf } = await load()
+
+const decode = frameDecoder<HelperRequest & { id: number }>(({ id, ...request }, binary) => {
+  try {
+    const result = requests(request as HelperRequest, binary)
+    if (result instanceof Promise)
+      result.then(
+        (answered) => answer(id, answered),
+        (error: unknown) => fail(id, error, failureOf),
+      )
+    else answer(id, result)
+  } catch (error) {
+    fail(id, error, failureOf)
+  }
+})
+
+channel.on('data', (chunk: Buffer) => {
+  // What is answered at once goes out in one write.
+  channel.cork()
+  try {
+    decode(chunk)
+  } catch (error) {
+    die(error)
+  }
+  channel.uncork()
+})
+channel.on('error', die)
+channel.on('close', () => die())
+channel.on('end', () => die())
