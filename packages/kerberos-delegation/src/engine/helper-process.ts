@@ -231,7 +231,10 @@ function attach(child: ChildProcess, options: HelperProcessOptions): HelperProce
     arm()
   }
 
-  /** Wakes up when the oldest call has waited for half of its deadline, and when it is late. */
+  /**
+   * Wakes up when the oldest call has waited for half of its deadline, and when it is late. A timer that was set for a
+   * call that is answered meanwhile stays: it is early for all that came later, and sets the next.
+   */
   const arm = (): void => {
     if (sweep !== undefined) return
     const oldest = pending.values().next().value
@@ -246,10 +249,7 @@ function attach(child: ChildProcess, options: HelperProcessOptions): HelperProce
 
   /** Keeps the server's process alive while something is in flight, and only then. */
   const idleOrNot = (): void => {
-    if (pending.size > 0) return
-    socket?.unref()
-    clearTimeout(sweep)
-    sweep = undefined
+    if (pending.size === 0) socket?.unref()
   }
 
   const flush = (): void => {
@@ -333,6 +333,8 @@ function attach(child: ChildProcess, options: HelperProcessOptions): HelperProce
     },
     call,
     started: () => {
+      clearTimeout(sweep)
+      sweep = undefined
       limit = options.deadline
       ready = true
     },

@@ -76,10 +76,15 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
 
   const send = async (waiting: Waiting, own: Threads): Promise<void> => {
     own.busy++
-    const passed = await gate.pass(waiting.traveller, () => waiting.trip(own))
-    if (!passed) {
-      own.busy--
-      refuse(waiting, gate.closedUntil ?? Date.now())
+    try {
+      const passed = await gate.pass(waiting.traveller, () => waiting.trip(own))
+      if (!passed) {
+        own.busy--
+        refuse(waiting, gate.closedUntil ?? Date.now())
+      }
+    } catch (error) {
+      // A logger that throws is not to leave anybody waiting.
+      waiting.fail(error)
     }
     pump()
   }
