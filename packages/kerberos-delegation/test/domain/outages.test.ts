@@ -1,0 +1,104 @@
+import { open as openFile } from 'node:fs/promises'
+import { performance } from 'node:perf_hooks'
+import {
+  type ActiveDirectory,
+  type ApacheBackend,
+  activeDirectory,
+  apacheBackend,
+} from '@mcp-delegation/labs/active-directory'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { type Intranet, intranet, refusalOf, seenBy } from './support.ts'
+
+let lab: ActiveDirectory
+let backend: ApacheBackend
+const opened: Intranet[] = []
+
+beforeEach(async () => {
+  lab = await activeDirectory()
+  backend = await apacheBackend(lab)
+}, 60_000)
+
+afterEach(async () => {
+  lab?.resume()
+  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
+  await backend?.dispose()
+  await lab?.dispose()
+})
+
+const open: typeof intranet = (...args) => {
+  const made = intranet(...args)
+  opened.push(made)
+  return made
+}
+
+test('without a KDC a cached ticket works, an uncached one fails at once, and both work when it is back', async () => {
+  const { ask } = open(lab)
+  const ticket = await ask('alice')
+  await lab.halt()
+  const start = performance.now()
+  expect(await refusalOf(ask('bob'))).toMatchObject({
+    code: 'ERR_DELEGATION_UNAVAILABLE',
+    reason: 'kdc-unreachable',
+  })
+  expect(performance.now() - start).toBeLessThan(3_000)
+  expect(await seenBy(backend.origin, await ticket.value.negotiate())).toBe('alice@CORP.EXAMPLE')
+  const again = await ask('alice')
+  expect(await seenBy(backend.origin, await again.value.negotiate())).toBe('alice@CORP.EXAMPLE')
+  await lab.restart()
+  await expect(ask('bob')).resolves.toMatchObject({ principal: 'bob@CORP.EXAMPLE' })
+})
+
+test('while the KDC hangs, calls end at the deadline, cached tickets and files work, and all is well after it', async () => {
+  const deadline = 1_000
+  const { ask } = open(lab, { deadline })
+  const ticket = await ask('alice')
+  lab.pause()
+  const slow: number[] = []
+  const attempts = Array.from({ length: 12 }, async (_, index) => {
+    const start = performance.now()
+    const refusal = await refusalOf(ask(`user${String(index + 1).padStart(2, '0')}`))
+    slow.push(performance.now() - start)
+    return refusal
+  })
+  expect(await seenBy(backend.origin, await ticket.value.negotiate())).toBe('alice@CORP.EXAMPLE')
+  const file = await openFile('/proc/self/stat')
+  await file.read(Buffer.alloc(16), 0, 16, 0)
+  await file.close()
+  for (const refusal of await Promise.all(attempts))
+    expect(refusal).toMatchObject({
+      code: 'ERR_DELEGATION_UNAVAILABLE',
+      reason: expect.stringMatching(/^kdc-silent/),
+    })
+  const next = await refusalOf(ask('bob'))
+  expect(next).toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE', reason: 'kdc-silent-lately' })
+  lab.resume()
+  await expect
+    .poll(
+      () =>
+        ask('bob').then(
+          ({ principal }) => principal,
+          () => 'not yet',
+        ),
+      { timeout: 15_000, interval: 200 },
+    )
+    .toBe('bob@CORP.EXAMPLE')
+}, 60_000)
+
+test('a KDC whose host is not known is told from one that does not answer', async () => {
+  const { ask } = open({ ...lab, kdc: 'kdc.does-not-exist.invalid' })
+  expect(await refusalOf(ask('alice'))).toMatchObject({
+    code: 'ERR_DELEGATION_UNAVAILABLE',
+    reason: expect.stringMatching(/^kdc-un/),
+  })
+})
+
+test('check says whether the service can log in', async () => {
+  const { registry } = open(lab)
+  await expect(registry.check()).resolves.toEqual({ intranet: undefined })
+  await registry[Symbol.asyncDispose]()
+  const other = open(lab)
+  await lab.halt()
+  await expect(other.registry.check()).resolves.toMatchObject({
+    intranet: { code: 'ERR_DELEGATION_UNAVAILABLE' },
+  })
+})
