@@ -38,15 +38,18 @@ const HASHES: ReadonlyMap<string, string> = new Map([
 /**
  * The channel bindings `tls-server-end-point` of a connection, to tie a Kerberos token to the server's certificate.
  *
- * @param socket - A connected TLS socket of a client.
+ * @param socket - A connected TLS socket of a client. Node has no certificate for a session that was resumed, nor after
+ * `getPeerX509Certificate()`: keep what this function answered, or turn resumption off (`maxCachedSessions: 0` of
+ * `https.Agent`).
  * @returns `tls-server-end-point:` and the hash of the server's certificate, for the option `channelBindings`.
- * @throws TypeError where the socket has no certificate of its peer, as before the handshake.
+ * @throws TypeError where the socket has no certificate of its peer, as before the handshake or in a resumed session.
  * @throws DelegationError `ERR_DELEGATION_PROTOCOL` where none is defined for the certificate: its signature has no hash
  * of its own (Ed25519, Ed448), or one that is not known.
  * @see RFC 5929 section 4.1
  */
 export function channelBindingsOf(socket: TLSSocket): Uint8Array {
-  const certificate = socket?.getPeerX509Certificate?.()?.raw
+  // getPeerX509Certificate answers once only: it takes the certificate out of the connection.
+  const certificate = socket?.getPeerCertificate?.()?.raw
   if (certificate === undefined)
     throw new TypeError('"socket" must be a connected TLS socket whose peer has shown its certificate')
   const hash = signatureHash(certificate)

@@ -19,8 +19,8 @@ const UNCLEAN = /[/@\\"[\]:;|=,+*?<>]|\p{C}|(?! )\p{Z}/u
  * @throws TypeError naming `option`
  */
 export function checkRealm(realm: unknown, option: string): string {
-  if (typeof realm === 'string' && realm.length <= MAX_REALM && REALM.test(realm)) return realm
-  const hint = typeof realm === 'string' && REALM.test(upper(realm)) ? ', in upper case' : ''
+  if (isRealm(realm)) return realm
+  const hint = typeof realm === 'string' && isRealm(upper(realm)) ? ', in upper case' : ''
   throw new TypeError(`"${option}" must be a realm such as CORP.EXAMPLE${hint}`)
 }
 
@@ -39,8 +39,7 @@ export function userNames(options: UserNamesOptions): (principal: string) => Tic
     throw new TypeError('"realms" must be an object of suffixes and their realms')
   for (const [suffix, value] of Object.entries(realms)) {
     const option = `realms.${JSON.stringify(suffix).slice(1, -1)}`
-    if (!REALM.test(upper(suffix)) || suffix.length > MAX_REALM)
-      throw new TypeError(`"${option}" must be for a suffix such as example.com`)
+    if (!isRealm(upper(suffix))) throw new TypeError(`"${option}" must be for a suffix such as example.com`)
     const key = lower(suffix)
     if (bySuffix.has(key)) throw new TypeError(`"${option}" is there already, in another case`)
     bySuffix.set(key, checkRealm(value, option))
@@ -58,6 +57,10 @@ export function userNames(options: UserNamesOptions): (principal: string) => Tic
     const other = bySuffix.get(suffix)
     return other === undefined ? undefined : { name: `${name}@${suffix}`, enterprise: true, realm: other }
   }
+}
+
+function isRealm(text: unknown): text is string {
+  return typeof text === 'string' && text.length <= MAX_REALM && REALM.test(text)
 }
 
 function upper(text: string): string {
