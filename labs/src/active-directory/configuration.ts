@@ -12,15 +12,10 @@ export interface Layout {
   readonly domain: string
   /** The lab's own address, 127.x.y.z. */
   readonly address: string
-  /** Samba's `server services`. */
-  readonly services: readonly string[]
-  /** A folder to share as `data`. */
-  readonly share?: string | undefined
-}
-
-/** `<address>:<port>` of the KDC. */
-export function kdcOf(address: string): string {
-  return `${address}:${KRB5_PORT}`
+  /** Whether LDAP runs besides the KDC. */
+  readonly ldap: boolean
+  /** Whether SMB runs besides the KDC. */
+  readonly smb: boolean
 }
 
 /** Folders that Samba wants to find. */
@@ -34,10 +29,14 @@ export const DOMAIN_FOLDERS: readonly string[] = [
   'ncalrpc',
   'winbindd',
   'export',
+  'data',
 ]
 
-/** Samba's configuration. An interface without its prefix length is one that Samba does not listen on. */
-export function smbConf({ domain, address, services, share }: Layout): string {
+/**
+ * Samba's configuration. An interface without its prefix length is one that Samba does not listen on. Without any module
+ * named, a domain controller wants some that the package of Samba does not have; `posixacl` is built in.
+ */
+export function smbConf({ domain, address, ldap, smb }: Layout): string {
   const settings = {
     workgroup: WORKGROUP,
     realm: REALM,
@@ -50,7 +49,7 @@ export function smbConf({ domain, address, services, share }: Layout): string {
     'pid directory': `${domain}/run`,
     'binddns dir': `${domain}/bind-dns`,
     'ncalrpc dir': `${domain}/ncalrpc`,
-    'winbindd socket directory': `${domain}/winbindd`,
+    'winbindd socket directory': smb ? '/run/samba/winbindd' : `${domain}/winbindd`,
     'ntp signd socket directory': `${domain}/ntp_signd`,
     'usershare path': '',
     'log file': `${domain}/log/samba.log`,
@@ -60,12 +59,12 @@ export function smbConf({ domain, address, services, share }: Layout): string {
     'max log size': '0',
     interfaces: `${address}/8`,
     'bind interfaces only': 'yes',
-    'server services': services.join(' '),
+    'server services': ['kdc', ...(ldap ? ['ldap'] : []), ...(smb ? ['s3fs', 'winbindd', 'rpc'] : [])].join(' '),
     'krb5 port': KRB5_PORT,
     'kpasswd port': KPASSWD_PORT,
     'kdc default domain supported enctypes': 'aes128-cts-hmac-sha1-96 aes256-cts-hmac-sha1-96',
     'tls enabled': 'no',
-    'vfs objects': '',
+    'vfs objects': 'posixacl',
     'load printers': 'no',
     printing: 'bsd',
   }
@@ -73,7 +72,7 @@ export function smbConf({ domain, address, services, share }: Layout): string {
     section('global', settings),
     section('sysvol', { path: `${domain}/state/sysvol`, 'read only': 'no' }),
     section('netlogon', { path: `${domain}/state/sysvol/${REALM.toLowerCase()}/scripts`, 'read only': 'no' }),
-    share === undefined ? '' : section('data', { path: share, 'read only': 'no' }),
+    smb ? section('data', { path: `${domain}/data`, 'read only': 'no' }) : '',
   ].join('')
 }
 

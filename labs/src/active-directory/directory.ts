@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type AccountChanges, accounts, keytabs, passwords } from './accounts.ts'
 import { DOMAIN_FOLDERS, krb5Conf, type Layout, REALM, smbConf, WORKGROUP } from './configuration.ts'
-import { PYTHON, run, UNPRIVILEGED, unprivileged } from './programs.ts'
+import { asServer, PYTHON, run, UNPRIVILEGED } from './programs.ts'
 
 /** The script that makes and changes domains; the same path from `src` and from `dist`. */
 export const SCRIPT: string = fileURLToPath(new URL('../../active-directory/directory.py', import.meta.url))
@@ -50,7 +50,7 @@ export async function provision(folder: string, address: string): Promise<void> 
   }
   mkdirSync(places(folder).keytabs, { mode: 0o700 })
   mkdirSync(places(folder).ccaches, { mode: 0o700 })
-  configure(folder, { address, services: ['kdc'] })
+  configure(folder, { address, ldap: false, smb: false })
   const made = await edit(folder, {
     provision: { realm: REALM, workgroup: WORKGROUP, address, password: passwords.administrator },
     create: accounts,
@@ -66,17 +66,22 @@ export interface Edit {
   readonly change?: readonly (readonly [account: string, changes: AccountChanges])[]
   /** Keytabs to write, by name, with their principals. */
   readonly keytabs?: Readonly<Record<string, readonly string[]>>
+  /** Whether the servers run as root. */
+  readonly privileged?: boolean
 }
 
 /**
  * Changes the domain in `folder`, also while it runs, and takes the keytabs over. The script goes to Python as an
  * argument: who runs it need not be able to read this repository.
  */
-export async function edit(folder: string, { keytabs: wanted = {}, ...request }: Edit): Promise<Identifiers> {
+export async function edit(
+  folder: string,
+  { keytabs: wanted = {}, privileged = false, ...request }: Edit,
+): Promise<Identifiers> {
   const { domain, keytabs: ours, krb5Conf: client } = places(folder)
   const exported = (name: string): string => join(domain, 'export', `${name}.keytab`)
   const files = Object.entries(wanted).map(([name, principals]) => [exported(name), principals])
-  const { status, stdout, stderr } = await run(unprivileged(PYTHON, ['-c', readFileSync(SCRIPT, 'utf8')]), {
+  const { status, stdout, stderr } = await run(asServer([PYTHON, '-c', readFileSync(SCRIPT, 'utf8')], privileged), {
     env: { PATH: process.env['PATH'], KRB5_CONFIG: client },
     input: JSON.stringify({ folder: domain, ...request, keytabs: Object.fromEntries(files) }),
   })

@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { findPath } from '../required.ts'
 
 /** Debian's Python, which has Samba's bindings; another one on PATH has not. */
 export const PYTHON = '/usr/bin/python3'
@@ -15,17 +14,20 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/** Where `name` is: on PATH or in the folders of administrators' programs, which users have not on theirs. */
-export function find(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin']
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+/**
+ * The command as the servers run: it dies with the process that starts it, and where that is root's it runs as `nobody`,
+ * unless it is privileged.
+ */
+export function asServer(command: readonly [string, ...string[]], privileged = false): [string, ...string[]] {
+  const { uid, gid } = UNPRIVILEGED
+  const drop = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups']
+  return ['setpriv', ...(isRoot() && !privileged ? drop : []), '--pdeathsig', 'KILL', ...command]
 }
 
-/** The command that runs as `nobody` where we are root, as we are elsewhere, and dies with the process that starts it. */
-export function unprivileged(command: string, args: readonly string[]): [string, ...string[]] {
-  return ['setpriv', ...(process.getuid?.() === 0 ? asNobody : []), '--pdeathsig', 'KILL', command, ...args]
+/** Whether this process is root's. */
+export function isRoot(): boolean {
+  return process.getuid?.() === 0
 }
-const asNobody = ['--reuid', String(UNPRIVILEGED.uid), '--regid', String(UNPRIVILEGED.gid), '--clear-groups']
 
 /** Runs a command to its end, with `input` as its standard input. Rejects only where it cannot be started. */
 export function run(
@@ -43,14 +45,11 @@ export function run(
   })
 }
 
-/** Where libfaketime is: below the folder of the machine's architecture. */
-export function findFaketime(): string | undefined {
-  return readdirSync('/usr/lib')
-    .map((name) => `/usr/lib/${name}/faketime/libfaketime.so.1`)
-    .find((path) => existsSync(path))
-}
-
 /** The environment of a process whose clock is `offset` away from ours. Timers are not touched. */
 export function fakeClock(offset: string): NodeJS.ProcessEnv {
-  return { LD_PRELOAD: findFaketime(), FAKETIME: offset, FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+  return {
+    LD_PRELOAD: findPath('/usr/lib/*/faketime/libfaketime.so.1'),
+    FAKETIME: offset,
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+  }
 }

@@ -87,7 +87,7 @@ async function version(): Promise<string> {
   const parts = [
     stdout,
     readFileSync(SCRIPT, 'utf8'),
-    smbConf({ domain: '', address: '', services: [] }),
+    smbConf({ domain: '', address: '', ldap: false, smb: false }),
     krb5Conf('', ''),
     { accounts, keytabs },
   ]
