@@ -1,0 +1,108 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { fakeCommand, fakeKdc, isRunning, type Plan } from '../fixtures/fake-engine.ts'
+
+const script = fileURLToPath(new URL('../fixtures/parent.mjs', import.meta.url))
+
+interface Parent {
+  readonly process: ChildProcess
+  readonly ended: Promise<number | NodeJS.Signals>
+  /** What it said since it was ready. */
+  said(): string
+  /** The processes that it has started. */
+  readonly children: readonly number[]
+}
+
+/** A server's process of its own over the built engine, when its first token is there. */
+async function parent(what: string, plan: Plan = {}): Promise<Parent> {
+  expect(existsSync(fileURLToPath(new URL('../../dist/engine/create-engine.js', import.meta.url)))).toBe(true)
+  const child = spawn(process.execPath, [script, what, '{}', JSON.stringify(fakeCommand(plan))], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const ended = new Promise<number | NodeJS.Signals>((resolve) =>
+    child.once('exit', (code, signal) => resolve(signal ?? code ?? -1)),
+  )
+  let output = ''
+  await new Promise<void>((resolve, reject) => {
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      if (output.includes('\n')) resolve()
+    })
+    void ended.then((end) => reject(new Error(`it ended with ${end}`)))
+  })
+  return {
+    process: child,
+    ended,
+    said: () => output.slice(output.indexOf('\n') + 1),
+    children: output.split(/\s/).filter(Boolean).slice(1).map(Number),
+  }
+}
+
+const gone = (pids: readonly number[]) =>
+  expect.poll(() => pids.filter(isRunning), { timeout: 1000, interval: 10 }).toEqual([])
+
+const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('mcp-delegation-'))
+
+test('a server that has nothing more to do ends, and its Kerberos process with it', async () => {
+  const server = await parent('finish')
+  const from = performance.now()
+  expect(await server.ended).toBe(0)
+  await gone(server.children)
+  expect(performance.now() - from).toBeLessThan(1000)
+})
+
+test('a server waits for what is in flight before it ends', async () => {
+  const server = await parent('finish-after-call', { fault: { op: 'token', at: 2, after: 700 } })
+  const from = performance.now()
+  expect(await server.ended).toBe(0)
+  expect(server.said()).toBe('answered\n')
+  expect(performance.now() - from).toBeGreaterThan(600)
+  expect(performance.now() - from).toBeLessThan(1700)
+})
+
+test.each([
+  ['is killed', 'wait', 'SIGKILL'],
+  ['is killed while a call is in flight', 'wait-in-call', 'SIGKILL'],
+  ['is told to end', 'wait', 'SIGTERM'],
+] as const)(
+  'when the server %s, its Kerberos process is gone within a second and nothing is left',
+  async (_, what, signal) => {
+    const before = leftovers()
+    const kdc = fakeKdc()
+    const server = await parent(what, { kdc: kdc.path })
+    kdc.say('hung')
+    expect(server.children).toHaveLength(1)
+    if (what === 'wait-in-call') {
+      server.process.kill('SIGUSR2')
+      await expect.poll(() => server.said()).toBe('asked\n')
+    }
+    server.process.kill(signal)
+    expect(await server.ended).toBe(signal)
+    await gone(server.children)
+    expect(leftovers()).toEqual(before)
+  },
+)
+
+test('a server that exits or fails with a call in flight leaves nothing behind', async () => {
+  for (const [what, code] of [
+    ['exit', 0],
+    ['throw', 1],
+  ] as const) {
+    const before = leftovers()
+    const server = await parent(what)
+    expect(server.children).toHaveLength(1)
+    expect(await server.ended).toBe(code)
+    await gone(server.children)
+    expect(leftovers()).toEqual(before)
+  }
+})
+
+test('a server that disposed its engine ends', async () => {
+  const server = await parent('dispose')
+  expect(await server.ended).toBe(0)
+  expect(server.said()).toBe('disposed\n')
+})
