@@ -41,6 +41,12 @@ export function heldTicket(
     return undefined
   }
 
+  const remove = async (path: string): Promise<void> => {
+    await removeFile(path)
+    // So that the process does not remove at its end what may have that name by then.
+    if (helper.alive) helper.call({ op: 'remove', path }).catch(() => {})
+  }
+
   return {
     facts,
     get usable() {
@@ -62,7 +68,7 @@ export function heldTicket(
     exportTo: async (path) => {
       const error = refusal()
       if (error !== undefined || id === undefined) throw error ?? disposed('ticket')
-      const forget = (): void => void removeFile(path).catch(() => {})
+      const forget = (): void => void remove(path).catch(() => {})
       try {
         await helper.call({ op: 'export', ticket: id, path }, undefined, forget)
       } catch (error) {
@@ -71,7 +77,7 @@ export function heldTicket(
         throw error
       }
     },
-    remove: removeFile,
+    remove,
     release: async () => {
       if (released) return
       released = true

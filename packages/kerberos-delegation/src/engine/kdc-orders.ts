@@ -51,10 +51,6 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
   let awaitingProcess = false
   let isClosed = false
 
-  const failQueued = (error: () => unknown): void => {
-    for (const waiting of [...queue]) waiting.fail(error())
-  }
-
   const refuse = (waiting: Waiting, retryAt: number): void =>
     waiting.fail(new EngineError('open', 'the KDC did not answer lately, and is not asked', { retryAt }))
 
@@ -69,7 +65,7 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
       },
       (error: unknown) => {
         awaitingProcess = false
-        failQueued(() => error)
+        for (const waiting of queue) waiting.fail(error)
       },
     )
   }
@@ -90,7 +86,7 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
   }
 
   const pump = (): void => {
-    for (const waiting of [...queue]) {
+    for (const waiting of queue) {
       const { closedUntil } = gate
       if (closedUntil !== undefined) {
         refuse(waiting, closedUntil)
@@ -200,7 +196,7 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
       ),
     close: () => {
       isClosed = true
-      for (const waiting of [...open]) waiting.fail(closed())
+      for (const waiting of open) waiting.fail(closed())
     },
   }
 }

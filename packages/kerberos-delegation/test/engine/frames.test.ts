@@ -57,7 +57,7 @@ test.each([
   ['too short for its own header', header(3, 0)],
   ['JSON longer than the frame', header(8, 5)],
   ['no JSON', Buffer.concat([header(8, 4), Buffer.from('nope')])],
-  ['no UTF-8', Buffer.concat([header(15, 11), Buffer.from('{"id":1,"'), Buffer.from([0xff]), Buffer.from('"')])],
+  ['no UTF-8', Buffer.concat([header(20, 16), Buffer.from('{"id":1,"a":"\xff"}', 'latin1')])],
   ['JSON without an object', Buffer.concat([header(8, 4), Buffer.from('null')])],
   ['an object without an id', Buffer.concat([header(6, 2), Buffer.from('{}')])],
   ['an id that is no number', Buffer.concat([header(14, 10), Buffer.from('{"id":"1"}')])],
