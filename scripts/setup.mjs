@@ -1,14 +1,22 @@
 // Installs what the project's commands need and is not there yet. Plain Node without dependencies: it runs first.
 // Run: node scripts/setup.mjs
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Programs that real-server tests start, by the Debian package that brings each: `{ slapd: 'slapd' }`. */
-const DEBIAN_PROGRAMS = {}
+/**
+ * What the labs need: Debian packages, by each the program or the path that shows that it is installed. In a path, a
+ * folder named `*` stands for any one, as that of the machine's architecture.
+ */
+const DEBIAN_PACKAGES = Object.assign(
+  {},
+  ...['active-directory'].map((lab) => JSON.parse(readFileSync(join(root, 'labs', lab, 'debian.json'), 'utf8'))),
+)
+/** What Debian asks before it starts a server that a package brings. */
+const POLICY = '/usr/sbin/policy-rc.d'
 
 /** Runs a command with its output shown and no input. Returns whether it succeeded. */
 export function run(command, args, { env = {}, cwd = root } = {}) {
@@ -24,7 +32,7 @@ export function run(command, args, { env = {}, cwd = root } = {}) {
 
 /** Brings everything up to date. Returns whether the project's commands can run now. */
 export function setUp() {
-  return ensureNode() && ensureNpmPackages() && ensureDebianPrograms(DEBIAN_PROGRAMS)
+  return ensureNode() && ensureNpmPackages() && ensureDebianPackages(DEBIAN_PACKAGES)
 }
 
 function ensureNode() {
@@ -51,18 +59,40 @@ function isInstalled() {
   })
 }
 
-function ensureDebianPrograms(programs) {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
-  const missing = Object.keys(programs).filter((name) => !folders.some((folder) => existsSync(join(folder, name))))
+function ensureDebianPackages(packages) {
+  const missing = Object.keys(packages).filter((name) => !isThere(packages[name]))
   if (missing.length === 0) return true
-  const packages = [...new Set(missing.map((name) => programs[name]))]
-  if (existsSync('/usr/bin/apt-get') && process.getuid?.() === 0) {
-    console.error(`installing ${packages.join(', ')}`)
-    const env = { DEBIAN_FRONTEND: 'noninteractive' }
-    return run('apt-get', ['update', '-qq'], { env }) && run('apt-get', ['install', '-y', '-qq', ...packages], { env })
-  }
-  console.error(`not installed: ${missing.join(', ')}. On Debian: sudo apt-get install ${packages.join(' ')}`)
+  if (existsSync('/usr/bin/apt-get') && process.getuid?.() === 0) return installDebian(missing)
+  const names = missing.join(' ')
+  console.error(`not installed: ${names}. On Debian: sudo apt-get install --no-install-recommends ${names}`)
   return true
+}
+
+/** Installs packages; servers that they bring are not started: the labs start their own. */
+function installDebian(names) {
+  console.error(`installing ${names.join(', ')}`)
+  const env = { DEBIAN_FRONTEND: 'noninteractive' }
+  const forbid = !existsSync(POLICY)
+  if (forbid) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
+  try {
+    return (
+      run('apt-get', ['update', '-qq'], { env }) &&
+      run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], { env })
+    )
+  } finally {
+    if (forbid) rmSync(POLICY)
+  }
+}
+
+/** Whether a program is on PATH or where administrators' programs are, or a path exists. */
+function isThere(proof) {
+  if (!proof.includes('/')) {
+    const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
+    return folders.some((folder) => existsSync(join(folder, proof)))
+  }
+  const [before, after] = proof.split('*')
+  if (after === undefined) return existsSync(proof)
+  return existsSync(before) && readdirSync(before).some((name) => existsSync(before + name + after))
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = setUp() ? 0 : 1

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 
 /** An address of the loopback network by chance, out of four million: two labs do not meet. */
@@ -27,4 +28,11 @@ export function accepts(host: string, port: number): Promise<boolean> {
     })
     socket.on('error', () => resolve(false))
   })
+}
+
+/** Listens on a free port of this machine only. Returns the origin, `http://127.0.0.1:<port>`. */
+export async function listenOnLoopback(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

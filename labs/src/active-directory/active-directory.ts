@@ -10,7 +10,7 @@ import { KRB5_PORT, REALM } from './configuration.ts'
 import { configure, edit, type Identifiers, places } from './directory.ts'
 import { type KdcRequest, openKdcLog } from './kdc-log.ts'
 import { disguised, unprivilegedBecause } from './privileged.ts'
-import { asServer, fakeClock, type Outcome, run } from './programs.ts'
+import { asServer, type Outcome, run, withClock } from './programs.ts'
 import { cloneDomain } from './template.ts'
 
 const PACKAGES = fileURLToPath(new URL('../../active-directory/debian.json', import.meta.url))
@@ -122,7 +122,8 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
   if (privileged) await takeOver(folder)
   const { domainSid, sids } = JSON.parse(readFileSync(identifiers, 'utf8')) as Identifiers
   const log = openKdcLog(join(domain, 'log', 'samba.log'))
-  const samba = ['samba', '-s', join(domain, 'smb.conf'), '-F', '-M', 'single'] as const
+  const args = ['-s', join(domain, 'smb.conf'), '-F', '-M', 'single']
+  const samba: [string, ...string[]] = clock === undefined ? ['samba', ...args] : withClock(clock, ['samba', ...args])
   const startKdc = async (): Promise<Daemon> => {
     const daemon = await startDaemon({
       command: asServer(privileged ? disguised({ hosts, run: join(folder, 'run') }, samba) : samba, privileged),
@@ -131,7 +132,6 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
         KRB5_CONFIG: krb5Conf,
         TDB_NO_FSYNC: '1',
         TZ: 'UTC',
-        ...(clock === undefined ? {} : fakeClock(clock)),
       },
       output: join(folder, 'samba.out'),
       isReady: async () =>

@@ -14,14 +14,11 @@ export interface Outcome {
   readonly stderr: string
 }
 
-/**
- * The command as the servers run: it dies with the process that starts it, and where that is root's it runs as `nobody`,
- * unless it is privileged.
- */
+/** The command as the servers run: where root starts it, as `nobody`, unless it is privileged. */
 export function asServer(command: readonly [string, ...string[]], privileged = false): [string, ...string[]] {
+  if (!isRoot() || privileged) return [...command]
   const { uid, gid } = UNPRIVILEGED
-  const drop = ['--reuid', String(uid), '--regid', String(gid), '--clear-groups']
-  return ['setpriv', ...(isRoot() && !privileged ? drop : []), '--pdeathsig', 'KILL', ...command]
+  return ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clear-groups', ...command]
 }
 
 /** Whether this process is root's. */
@@ -45,11 +42,11 @@ export function run(
   })
 }
 
-/** The environment of a process whose clock is `offset` away from ours. Timers are not touched. */
-export function fakeClock(offset: string): NodeJS.ProcessEnv {
-  return {
-    LD_PRELOAD: findPath('/usr/lib/*/faketime/libfaketime.so.1'),
-    FAKETIME: offset,
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  }
+/**
+ * The command with a clock that is `offset` away from ours; timers are not touched. libfaketime must come after the change
+ * of user: what it shares between processes belongs to the one that was there first.
+ */
+export function withClock(offset: string, command: readonly [string, ...string[]]): [string, ...string[]] {
+  const library = findPath('/usr/lib/*/faketime/libfaketime.so.1')
+  return ['env', `LD_PRELOAD=${library}`, `FAKETIME=${offset}`, 'FAKETIME_DONT_FAKE_MONOTONIC=1', ...command]
 }

@@ -1,0 +1,8 @@
+export { listenOnLoopback } from '../loopback.ts'
+export type { Answer } from './calls.ts'
+export { callTool, httpStatusOf } from './calls.ts'
+export { interruption } from './interruption.ts'
+export type { Narrator, WrittenRecord } from './narrator.ts'
+export { createNarrator } from './narrator.ts'
+export type { Directions } from './serve.ts'
+export { serveUntilInterrupted } from './serve.ts'
