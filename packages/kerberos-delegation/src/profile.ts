@@ -19,8 +19,8 @@ const PORT = /^(?:\[(?<six>[0-9a-fA-F:.]+)\]|(?<host>[^:[\]]+))(?::(?<port>[1-9]
 const LABEL = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
 
 /**
- * The whole krb5.conf of the helper process. Its settings and its realms are final, so that no file that is merged with
- * it adds a KDC or changes a setting; no plugin of the system is loaded, since one of SSSD or winbind would name KDCs.
+ * The whole krb5.conf of the helper process. Its settings and its realm are final, so that no file that is merged with it
+ * adds a KDC or changes a setting. Preauthentication plugins of the system are not loaded: a keytab needs none.
  * @throws TypeError naming the option
  */
 export function profileText(options: ProfileOptions): string {

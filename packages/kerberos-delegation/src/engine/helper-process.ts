@@ -94,6 +94,9 @@ const environment = (extra: HelperCommand['env']): Record<string, string> => ({
   KRB5RCACHETYPE: 'none',
   KRB5_KTNAME: 'MEMORY:nobody',
   KRB5_CLIENT_KTNAME: 'MEMORY:nobody',
+  // Plugins of SSSD and winbind name KDCs before the profile does; no setting of the profile turns them off.
+  SSSD_KRB5_LOCATOR_DISABLE: '1',
+  _NO_WINBINDD: '1',
   ...extra,
 })
 

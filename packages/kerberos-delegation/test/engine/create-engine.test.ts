@@ -54,6 +54,8 @@ test('the process is told the account, the keytab and the rules, and nothing of 
     KRB5RCACHETYPE: 'none',
     KRB5_KTNAME: 'MEMORY:nobody',
     KRB5_CLIENT_KTNAME: 'MEMORY:nobody',
+    SSSD_KRB5_LOCATOR_DISABLE: '1',
+    _NO_WINBINDD: '1',
   })
   expect(report.cwd).toBe('/')
   // It was read twice: the descriptor can be opened again and again.
