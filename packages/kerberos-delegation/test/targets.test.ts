@@ -12,6 +12,8 @@ test('services are spelled class/host, with a port or an instance, with a name',
     'GC/dc1.corp.example/corp.example',
     'cifs/files_1.corp.example',
     'E3514235-4B06-11D1-AB04-00C04FC2DCD2/dc1.corp.example',
+    'x/9:1/9',
+    `HTTP/9.${'a'.repeat(63)}:${'9'.repeat(64)}/9.`.padEnd(260, 'b'),
   ])
     expect([spn, parseTarget(spn)]).toEqual([spn, spn])
 })
@@ -53,6 +55,8 @@ const MALFORMED: readonly unknown[] = [
     'HTTP/*',
   ],
   ...[
+    `HTTP/9.${'a'.repeat(63)}:${'9'.repeat(64)}/9.`.padEnd(261, 'b'),
+    `HTTP/a:${'1'.repeat(65)}`,
     `HTTP/${'a'.repeat(64)}.b`,
     `HTTP/${'a.'.repeat(130)}a`,
     `${'A'.repeat(65)}/a`,
