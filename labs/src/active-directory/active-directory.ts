@@ -10,7 +10,7 @@ import { KRB5_PORT, REALM } from './configuration.ts'
 import { configure, edit, type Identifiers, places } from './directory.ts'
 import { type KdcRequest, openKdcLog } from './kdc-log.ts'
 import { disguised, unprivilegedBecause } from './privileged.ts'
-import { asServer, type Outcome, run, withClock } from './programs.ts'
+import { asServer, forgetClock, type Outcome, run, withClock } from './programs.ts'
 import { cloneDomain } from './template.ts'
 
 const PACKAGES = fileURLToPath(new URL('../../active-directory/debian.json', import.meta.url))
@@ -27,7 +27,7 @@ export interface ActiveDirectoryOptions {
 
 /** How {@link ActiveDirectory.run} runs a command. */
 export interface RunOptions {
-  /** Environment variables besides PATH, KRB5_CONFIG and KRB5CCNAME. */
+  /** Environment variables besides PATH, KRB5_CONFIG, KRB5CCNAME and SMB_CONF_PATH. */
   readonly env?: Readonly<Record<string, string>> | undefined
   /** Which of the lab's credential caches is the default one. Default: `default`. */
   readonly ccache?: string | undefined
@@ -119,6 +119,9 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
   const hosts = join(folder, 'hosts')
   configure(folder, { address, ldap, smb })
   writeFileSync(hosts, `127.0.0.1 localhost\n${address} dc1.corp.example dc1\n`)
+  // Samba's clients remember addresses in their lock directory, and another lab has other ones.
+  const smbClientConf = join(folder, 'smb-client.conf')
+  writeFileSync(smbClientConf, `[global]\n\tlock directory = ${ccaches}\n`)
   if (privileged) await takeOver(folder)
   const { domainSid, sids } = JSON.parse(readFileSync(identifiers, 'utf8')) as Identifiers
   const log = openKdcLog(join(domain, 'log', 'samba.log'))
@@ -127,12 +130,7 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
   const startKdc = async (): Promise<Daemon> => {
     const daemon = await startDaemon({
       command: asServer(privileged ? disguised({ hosts, run: join(folder, 'run') }, samba) : samba, privileged),
-      env: {
-        PATH: process.env['PATH'],
-        KRB5_CONFIG: krb5Conf,
-        TDB_NO_FSYNC: '1',
-        TZ: 'UTC',
-      },
+      env: { PATH: process.env['PATH'], KRB5_CONFIG: krb5Conf, TDB_NO_FSYNC: '1', TZ: 'UTC' },
       output: join(folder, 'samba.out'),
       isReady: async () =>
         (await answers(address, KRB5_PORT, REALM, 1_000)) &&
@@ -145,6 +143,7 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
   let kdc: Daemon | undefined = await startKdc()
   const halt = async (): Promise<void> => {
     await kdc?.stop()
+    if (kdc !== undefined && clock !== undefined) forgetClock(kdc.pid)
     kdc = undefined
   }
   const ccache = (name = 'default'): string => join(ccaches, name)
@@ -186,7 +185,13 @@ async function start(folder: string, { clock, ldap, smb }: Choice): Promise<Acti
     },
     run: (command, args, { env, ccache: name, input } = {}) =>
       run(privileged ? disguised({ hosts }, [command, ...args]) : [command, ...args], {
-        env: { PATH: process.env['PATH'], KRB5_CONFIG: krb5Conf, KRB5CCNAME: `FILE:${ccache(name)}`, ...env },
+        env: {
+          PATH: process.env['PATH'],
+          KRB5_CONFIG: krb5Conf,
+          KRB5CCNAME: `FILE:${ccache(name)}`,
+          SMB_CONF_PATH: smbClientConf,
+          ...env,
+        },
         input,
       }),
     dispose,
