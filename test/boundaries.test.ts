@@ -55,7 +55,7 @@ test('nothing imports an index', () => {
   expect(wrong).toEqual([])
 })
 
-test('packages import core, and never each other', () => {
+test('packages import core, and never each other nor the labs', () => {
   const wrong: string[] = []
   for (const name of packages)
     for (const path of sources(`packages/${name}/src`))
@@ -69,13 +69,17 @@ test('packages import core, and never each other', () => {
   expect(wrong).toEqual([])
 })
 
-test('examples import public package names, and nothing of each other', () => {
-  const subpaths = packages.flatMap((name) => {
-    const manifest = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8')) as {
-      exports: object
-    }
-    return Object.keys(manifest.exports).map((subpath) => `@mcp-delegation/${name}${subpath.slice(1)}`)
-  })
+/** What may be imported of the package in `folder`, by its manifest. */
+const subpathsOf = (folder: string): string[] => {
+  const { name, exports } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8')) as {
+    name: string
+    exports: object
+  }
+  return Object.keys(exports).map((subpath) => `${name}${subpath.slice(1)}`)
+}
+
+test('examples import public package names and the labs, and nothing of each other', () => {
+  const subpaths = [...packages.map((name) => `packages/${name}`), 'labs'].flatMap(subpathsOf)
   const wrong: string[] = []
   for (const name of examples)
     for (const path of sources(`examples/${name}/src`))
@@ -84,5 +88,18 @@ test('examples import public package names, and nothing of each other', () => {
         const isPublic = !specifier.startsWith('@mcp-delegation/') || subpaths.includes(specifier)
         if (specifier.startsWith('.') ? !inside : !isPublic) wrong.push(`${path} imports ${specifier}`)
       }
+  expect(wrong).toEqual([])
+})
+
+test('the labs import nothing of the packages', () => {
+  const wrong = sources('labs/src').flatMap((path) =>
+    imports(path)
+      .filter((specifier) =>
+        specifier.startsWith('.')
+          ? !join(dirname(path), specifier).startsWith('labs/src/')
+          : specifier.startsWith('@mcp-delegation/'),
+      )
+      .map((specifier) => `${path} imports ${specifier}`),
+  )
   expect(wrong).toEqual([])
 })

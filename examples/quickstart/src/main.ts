@@ -5,16 +5,20 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileAudit } from '@mcp-delegation/core'
-import { interruption } from './interruption.ts'
+import { identityProvider } from '@mcp-delegation/labs/identity-provider'
+import { createNarrator, interruption, listenOnLoopback, serveUntilInterrupted } from '@mcp-delegation/labs/story'
 import { createInventory } from './inventory.ts'
-import { listenOnLoopback } from './loopback.ts'
-import { createNarrator } from './narrator.ts'
-import { serveUntilInterrupted } from './serve.ts'
-import { startIdentityProvider } from './start-identity-provider.ts'
 import { tellStory } from './story.ts'
 import { startWarehouse } from './warehouse.ts'
 
 const SCOPE = 'warehouse'
+const USERS = {
+  alice: { groups: ['warehouse-staff'] },
+  bob: { groups: ['warehouse-readers'] },
+  carol: { groups: ['marketing'] },
+}
+const COLUMNS = ['event', 'subject', 'outcome', 'tool', 'module', 'type', 'principal', 'code']
+const ADVICE = 'Log in as alice, bob or carol; any password will do. Then call the tool "stock".'
 
 // Before there is anything to leave behind.
 const interrupted = interruption()
@@ -36,7 +40,7 @@ async function main(auditFile: string): Promise<boolean | undefined> {
 
   const server = createServer()
   const resource = new URL('/mcp', await listenOnLoopback(server))
-  await using provider = await startIdentityProvider(resource, SCOPE)
+  await using provider = await identityProvider({ users: USERS, resource: resource.href, scope: SCOPE })
   await using audit = fileAudit(auditFile)
   const inventory = createInventory({
     resource,
@@ -52,7 +56,7 @@ async function main(auditFile: string): Promise<boolean | undefined> {
   console.log(`identity provider  ${provider.issuer}`)
   console.log(`MCP server         ${resource}`)
   console.log(`warehouse          ${warehouse.origin}  (knows user names and passwords, and no tokens)`)
-  const narrator = createNarrator(auditFile)
+  const narrator = createNarrator(auditFile, COLUMNS)
   try {
     const { issuer } = provider
     const secrets = Object.values(passwords)
@@ -62,7 +66,7 @@ async function main(auditFile: string): Promise<boolean | undefined> {
     console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
     if (process.argv.includes('--serve')) {
       await registry.unblock({ issuer, subject: 'alice' })
-      await serveUntilInterrupted(resource, narrator, interrupted)
+      await serveUntilInterrupted({ url: resource, name: 'quickstart', advice: ADVICE }, narrator, interrupted)
     }
   } finally {
     server.close()

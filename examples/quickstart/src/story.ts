@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { type Client, SdkHttpError } from '@modelcontextprotocol/client'
+import { connectAs } from '@mcp-delegation/labs/identity-provider'
+import { type Answer, callTool, httpStatusOf, type Narrator } from '@mcp-delegation/labs/story'
+import type { Client } from '@modelcontextprotocol/client'
 import type { createInventory } from './inventory.ts'
-import { connectAs } from './login.ts'
-import type { Narrator } from './narrator.ts'
 import type { Warehouse } from './warehouse.ts'
 
 export interface Scene {
@@ -14,12 +14,6 @@ export interface Scene {
   readonly registry: ReturnType<typeof createInventory>['registry']
   readonly auditFile: string
   readonly passwords: readonly string[]
-}
-
-/** What a tool call gave: its text, and the error's code where it failed. */
-interface Answer {
-  readonly text: string
-  readonly code: unknown
 }
 
 /** Three users log in and call the same tool; then one of them is blocked. */
@@ -91,18 +85,6 @@ export async function tellStory({ narrator, url, issuer, warehouse, registry, ..
   for (const client of [alice, bob, carol]) await client.close()
 }
 
-async function callStock(client: Client): Promise<Answer> {
-  const { content, _meta } = await client.callTool({ name: 'stock', arguments: { item: 'bolts' } })
-  const text = content.map((block) => (block.type === 'text' ? block.text : '')).join('')
-  return { text, code: _meta?.['mcp-delegation/code'] }
-}
-
-async function httpStatusOf(request: () => Promise<unknown>): Promise<number> {
-  try {
-    await request()
-    return 200
-  } catch (error) {
-    if (error instanceof SdkHttpError) return error.status
-    throw error
-  }
+function callStock(client: Client): Promise<Answer> {
+  return callTool(client, 'stock', { item: 'bolts' })
 }

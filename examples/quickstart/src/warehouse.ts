@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer } from 'node:http'
-import { listenOnLoopback } from './loopback.ts'
+import { listenOnLoopback } from '@mcp-delegation/labs/story'
 
 /** A backend as there are many: it knows user names and passwords, and nothing of OAuth. */
 export interface Warehouse extends AsyncDisposable {
