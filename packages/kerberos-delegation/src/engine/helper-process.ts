@@ -81,7 +81,7 @@ interface Pending {
 const START_DEADLINE = 10_000
 const END_GRACE = 500
 /** How long the exit code and the last words may take once the channel has closed, in milliseconds. */
-const LAST_WORDS = 250
+const LAST_WORDS = 500
 
 const failed = (failure: HelperFailure): EngineError =>
   new EngineError('failed', `Kerberos failed in step "${failure.stage}": ${failure.text}`, { failure })
@@ -200,7 +200,7 @@ function attach(child: ChildProcess, options: HelperProcessOptions): HelperProce
       } else settleAll('lost', whyGone(), cause)
       socket?.destroy()
     }
-    const timer = setTimeout(settle, LAST_WORDS)
+    const timer = setTimeout(() => setImmediate(settle), LAST_WORDS)
     if (gone) settle()
     else child.once('close', settle)
   }

@@ -13,6 +13,7 @@ import {
   reportOf,
   scratch,
   stop,
+  warm,
 } from '../fixtures/fake-engine.ts'
 
 const obtain = { signal: never }
@@ -133,6 +134,7 @@ test('an exported file is removed while the process lives, and after', async () 
 
 test('a file whose export was answered too late is removed', async () => {
   const { engine } = fakeEngine({ fault: { op: 'export', after: 400 } }, { deadline: 200 })
+  await warm(engine)
   const path = join(scratch(), 'late')
   const ticket = await engine.obtain(orderFor('alice'), obtain)
   expect((await failureOf(ticket.exportTo(path))).kind).toBe('late')
@@ -181,7 +183,9 @@ test('dispose while the process starts ends it, and what waited for it', async (
   const order = failureOf(engine.obtain(orderFor('alice'), obtain))
   await expect.poll(() => children().length).toBe(1)
   const [pid] = children() as [number]
+  const from = performance.now()
   await engine.dispose()
+  expect(performance.now() - from).toBeLessThan(1000)
   expect((await order).kind).toBe('closed')
   expect(isRunning(pid)).toBe(false)
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { failureOf, fakeEngine, fakeKdc, never, orderFor, reportOf } from '../fixtures/fake-engine.ts'
+import { failureOf, fakeEngine, fakeKdc, never, orderFor, reportOf, warm } from '../fixtures/fake-engine.ts'
 
 const obtain = { signal: never }
 const users = (count: number): string[] => Array.from({ length: count }, (_, index) => `user${index}`)
@@ -8,6 +8,7 @@ const turn = (milliseconds: number): Promise<void> => new Promise((resolve) => s
 test('no more orders than threads are with the process, the others wait', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { maxConcurrent: 3 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   kdc.say('hung')
   const orders = users(10).map((name) => engine.obtain(orderFor(name), obtain))
@@ -23,6 +24,7 @@ test('no more orders than threads are with the process, the others wait', async 
 test('an order that is aborted rejects with the reason of its signal, and its ticket is released', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { maxConcurrent: 1 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   kdc.say('hung')
   const caller = new AbortController()
@@ -44,6 +46,7 @@ test('an order that is aborted rejects with the reason of its signal, and its ti
 test('an order is late at its deadline, and the ticket that comes after all is released', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { maxConcurrent: 1, deadline: 500 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   kdc.say('hung')
   const [sent, queued] = [orderFor('alice'), orderFor('bob')].map((order) => failureOf(engine.obtain(order, obtain)))
@@ -60,7 +63,7 @@ test('an order is late at its deadline, and the ticket that comes after all is r
 test('check takes a thread and no ticket', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { deadline: 300 })
-  await engine.check(obtain)
+  await warm(engine)
   kdc.say('hung')
   const error = await failureOf(engine.check(obtain))
   expect(error.kind).toBe('late')
@@ -70,6 +73,7 @@ test('check takes a thread and no ticket', async () => {
 test('a KDC that hangs: every order is answered in time, and all is normal again soon after its return', async () => {
   const kdc = fakeKdc()
   const { engine, lines } = fakeEngine({ kdc: kdc.path }, { probeInterval: 400 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   const { pid } = await reportOf(held)
   kdc.say('hung')
@@ -109,7 +113,7 @@ test('a KDC that hangs: every order is answered in time, and all is normal again
 test('while the probe is under way the others are refused', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { probeInterval: 100, deadline: 500 })
-  await engine.check(obtain)
+  await warm(engine)
   kdc.say('hung')
   await Promise.all(users(5).map((name) => failureOf(engine.obtain(orderFor(name), obtain))))
   await turn(120)
@@ -120,6 +124,7 @@ test('while the probe is under way the others are refused', async () => {
 test('when all threads are stuck, the probe gets a new process', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { probeInterval: 100, deadline: 400 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   const { pid } = await reportOf(held)
   kdc.say('hung')
@@ -138,6 +143,7 @@ test('when all threads are stuck, the probe gets a new process', async () => {
 test('stuck threads that answer after all are threads again', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { maxConcurrent: 8, probeInterval: 100, deadline: 300 })
+  await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   const { pid } = await reportOf(held)
   for (let round = 0; round < 2; round++) {
@@ -153,6 +159,7 @@ test('stuck threads that answer after all are threads again', async () => {
 test('one user for whom the KDC is slow does not keep it from the others', async () => {
   const kdc = fakeKdc()
   const { engine } = fakeEngine({ kdc: kdc.path }, { deadline: 200 })
+  await warm(engine)
   await engine.obtain(orderFor('first'), obtain)
   kdc.say('slow@CORP.EXAMPLE')
   for (let round = 0; round < 3; round++) {

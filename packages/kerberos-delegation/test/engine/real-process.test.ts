@@ -164,9 +164,10 @@ test('a KDC that hangs costs each order its deadline at most, and nothing else a
   // The process and the tickets that it held went through it.
   expect(alice.usable).toBe(true)
   expect(isRunning(pid)).toBe(true)
-  expect(slowestStat).toBeLessThan(50)
-  expect(slowestToken).toBeLessThan(100)
-  expect(delay.max / 1e6).toBeLessThan(100)
+  // Whatever waited for the KDC would have taken the deadline; a machine under load takes some of it, too.
+  expect(slowestStat).toBeLessThan(DEADLINE / 4)
+  expect(slowestToken).toBeLessThan(DEADLINE / 4)
+  expect(delay.max / 1e6).toBeLessThan(DEADLINE / 4)
 })
 
 test('a KDC that hangs for long: the probe gets a new process, and its answer comes in time', async () => {
