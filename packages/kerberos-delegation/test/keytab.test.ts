@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   rmSync,
@@ -21,13 +22,15 @@ import { chooseClient, type Keytab, KeytabError, readKeytab, readKeytabFrom } fr
 
 /** Which bytes of the file were read: [from, to). */
 const reads = vi.hoisted((): [number, number][] => [])
+/** How many bytes one read gives at most. */
+const most = vi.hoisted(() => ({ bytes: Number.POSITIVE_INFINITY }))
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>()
   return {
     ...fs,
     readSync: (fd: number, into: Buffer, offset: number, length: number, position: number) => {
       reads.push([position, position + length])
-      return fs.readSync(fd, into, offset, length, position)
+      return fs.readSync(fd, into, offset, Math.min(length, most.bytes), position)
     },
   }
 })
@@ -37,6 +40,7 @@ const path = join(folder, 'service.keytab')
 afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(() => {
   reads.length = 0
+  most.bytes = Number.POSITIVE_INFINITY
 })
 
 interface Entry {
@@ -163,6 +167,34 @@ test('no byte of a key is read, whatever the keytab holds', () => {
   )
 })
 
+test('short reads are read on, and a file that shrinks meanwhile is truncated', () => {
+  write(HEAD, record(service), record(spn))
+  const { entries } = readKeytab(path)
+  most.bytes = 1
+  expect(readKeytab(path).entries).toEqual(entries)
+  most.bytes = 0
+  expect(failure(() => readKeytab(path))).toMatchObject({
+    reason: 'format',
+    message: expect.stringContaining('is truncated'),
+  })
+})
+
+test('the file is closed, whatever it held', () => {
+  const open = () => readdirSync('/proc/self/fd').length
+  const before = open()
+  write(HEAD, record(service))
+  for (let times = 0; times < 20; times++) readKeytab(path)
+  write(HEAD)
+  for (let times = 0; times < 20; times++) failure(() => readKeytab(path))
+  expect(open()).toBeLessThan(before + 10)
+  const fd = openSync(path, 'r')
+  closeSync(fd)
+  expect(failure(() => readKeytabFrom(fd, path))).toMatchObject({
+    reason: 'unreadable',
+    message: expect.stringContaining('EBADF'),
+  })
+})
+
 test('a version beyond 255 comes from the 32-bit number, a zero there says nothing', () => {
   const kvnos = [
     { kvno: 300, kvno32: 300 },
@@ -192,6 +224,9 @@ test.for<[what: string, reason: KeytabError['reason'], words: string, parts: rea
   ['one byte', 'format', 'is not a keytab', [Buffer.of(5)]],
   ['the old format', 'format', 'old format 0x0501', [Buffer.of(5, 1), record(service)]],
   ['a credential cache', 'format', 'is a credential cache', [Buffer.of(5, 4), Buffer.alloc(50)]],
+  ['an old credential cache', 'format', 'is a credential cache', [Buffer.of(5, 3), Buffer.alloc(50)]],
+  ['a version to come', 'format', 'is not a keytab', [Buffer.of(5, 5), Buffer.alloc(50)]],
+  ['something that has a 4 there', 'format', 'is not a keytab', [Buffer.of(6, 4), Buffer.alloc(50)]],
   ['text', 'format', 'is not a keytab', [Buffer.from('-----BEGIN PRIVATE KEY-----')]],
   ['noise', 'format', 'is truncated', [HEAD, Buffer.alloc(80, 0x41)]],
   ['a hole beyond the end', 'format', 'is truncated', [HEAD, record(service), u32(-9)]],
@@ -389,7 +424,7 @@ test('what it holds instead is named, and a difference in case alone', () => {
       /no key of svc-mcp@CORP.EXAMPLE or HTTP\/mcp.corp.example@CORP.EXAMPLE; it holds keys of user0@.*user9@CORP.EXAMPLE and 2 more/,
     ),
   })
-  expect(failure(() => chooseClient(keytab(['SVC-MCP@corp.example', 18]), [ACCOUNT]))).toMatchObject({
+  expect(failure(() => chooseClient(keytab(['SVC-MCP@corp.example', 18]), [ACCOUNT, SPN]))).toMatchObject({
     reason: 'principal',
     message: expect.stringMatching(/one of SVC-MCP@corp.example: only the case differs/),
   })
