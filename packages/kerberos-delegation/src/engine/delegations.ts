@@ -1,3 +1,4 @@
+import { keyRefusals } from './key-refusals.ts'
 import { openKeytabSource } from './keytab-source.ts'
 import type { Start, TicketFacts, TicketOrder } from './messages.ts'
 import { destroyCache } from './native/credential-cache.ts'
@@ -47,6 +48,7 @@ const TICKET_ERRORS: ReadonlySet<number | undefined> = new Set([
   -1765328340, // KRB_AP_ERR_BADKEYVER
   -1765328339, // KRB_AP_ERR_NOKEY
   -1765328243, // KRB5_CC_NOTFOUND
+  -1765328189, // KRB5_FCC_NOFILE
 ])
 
 /** Rejects with {@link StageError} where the keytab is of no use. */
@@ -66,17 +68,24 @@ export async function startDelegations(options: DelegationsOptions): Promise<Del
     }
   }
 
+  const guarded = keyRefusals({
+    now,
+    keys: () => keytab.current,
+    isRefusal: (error) => isOf(error, ['service'], KEY_ERRORS),
+  })
   const own = serviceTickets({
     acquire: () =>
       withKeys(() =>
-        keytab.current.use(async (keys) => {
-          const cache = `MEMORY:service-${++count}`
-          const obtainedAt = now()
-          const { seconds } = await threads.run({ kind: 'service', as: { principal, cache, keytab: keys.name } })
-          const endsAt = obtainedAt + seconds * 1000
-          keys.usableUntil = Math.max(keys.usableUntil, endsAt)
-          return { cache, obtainedAt, endsAt }
-        }),
+        guarded(() =>
+          keytab.current.use(async (keys) => {
+            const cache = `MEMORY:service-${++count}`
+            const obtainedAt = now()
+            const { seconds } = await threads.run({ kind: 'service', as: { principal, cache, keytab: keys.name } })
+            const endsAt = obtainedAt + seconds * 1000
+            keys.usableUntil = Math.max(keys.usableUntil, endsAt)
+            return { cache, obtainedAt, endsAt }
+          }),
+        ),
       ),
     destroy: ({ cache }) => destroyCache(cache),
     now,

@@ -1,12 +1,13 @@
 import { Socket } from 'node:net'
 import { exportedFiles } from './exported-files.ts'
-import { encodeFrame, frameDecoder } from './frames.ts'
+import { encodeFrame, frameDecoder, maxFrameLength } from './frames.ts'
 import type { HelperFailure, HelperRequest } from './messages.ts'
 import type { Answer, Requests } from './requests.ts'
 
 /** The helper process: it holds the service's keys and all tickets, and serves its parent through file descriptor 3. */
 
 const CHANNEL = 3
+const ROOM_FOR_JSON = 1024
 
 const files = exportedFiles()
 
@@ -24,14 +25,20 @@ process.umask(0o077)
 
 const channel = new Socket({ fd: CHANNEL })
 
+function send(message: { readonly id: number }, binary?: Uint8Array | undefined): void {
+  channel.write(encodeFrame(message, binary))
+}
+
 function answer(id: number, { ok, binary }: Answer): void {
-  channel.write(encodeFrame({ id, ok } as { id: number }, binary))
+  const fits = binary === undefined || binary.length < maxFrameLength - ROOM_FOR_JSON
+  if (fits) send({ id, ok } as { id: number }, binary)
+  else send({ id, failed: { stage: 'context', text: 'the message is too long' } } as { id: number })
 }
 
 function fail(id: number, error: unknown, failureOf: (error: unknown) => HelperFailure | undefined): void {
   const failed = failureOf(error)
   if (failed === undefined) die(error)
-  else channel.write(encodeFrame({ id, failed } as { id: number }))
+  else send({ id, failed } as { id: number })
 }
 
 /** Loads the native libraries, or what says why there are none. */

@@ -88,7 +88,11 @@ export function requests({ files, ...options }: RequestsOptions): Requests {
         files.add(request.path)
         return DONE
       case 'remove':
-        files.remove(request.path)
+        try {
+          files.remove(request.path)
+        } catch (cause) {
+          throw new StageError({ stage: 'export', text: (cause as Error).message }, { cause })
+        }
         return DONE
       case 'check':
         return started()

@@ -11,7 +11,9 @@ function done(job: Job): JobResult {
       : { kind: 'delegation', facts: obtainTicket(job.delegation) }
   } catch (error) {
     if (error instanceof StageError) return { kind: 'failed', failure: error.failure }
-    throw error
+    // A defect costs one order, not everybody's tickets.
+    const text = `unexpected: ${error instanceof Error ? error.stack : error}`
+    return { kind: 'failed', failure: { stage: job.kind === 'service' ? 'service' : 'self', text } }
   }
 }
 

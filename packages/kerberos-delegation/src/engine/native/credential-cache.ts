@@ -1,16 +1,6 @@
 import { call, handleFrom, isConfig, nameOf, release } from './krb5.ts'
+import { CREDS } from './layouts.ts'
 import { type Address, RECORD, read, read32, SECOND, write, write32 } from './memory.ts'
-
-/** krb5_creds, as every LP64 platform lays it out. @see MIT's krb5.h */
-export const CREDS = {
-  size: 120,
-  client: 8,
-  server: 16,
-  endtime: 56,
-  flags: 68,
-  secondTicketLength: 100,
-  secondTicketData: 104,
-} as const
 
 const CC_END = -1765328242
 const FORWARDABLE = 0x40000000

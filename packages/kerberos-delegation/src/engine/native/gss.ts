@@ -1,3 +1,4 @@
+import { CHANNEL_BINDINGS } from './layouts.ts'
 import { gss } from './libraries.ts'
 import {
   type Address,
@@ -249,9 +250,9 @@ function stepped(call: string, major: number): Step {
 
 /** gss_channel_bindings_struct: no addresses, only the application's data. */
 function bound(data: Uint8Array): Address {
-  const bindings = Buffer.alloc(64)
-  bindings.writeBigUInt64LE(BigInt(data.length), 48)
-  bindings.writeBigUInt64LE(BigInt(put(data)), 56)
+  const bindings = Buffer.alloc(CHANNEL_BINDINGS.size)
+  bindings.writeBigUInt64LE(BigInt(data.length), CHANNEL_BINDINGS.dataLength)
+  bindings.writeBigUInt64LE(BigInt(put(data)), CHANNEL_BINDINGS.dataValue)
   return put(bindings)
 }
 

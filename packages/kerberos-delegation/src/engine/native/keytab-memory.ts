@@ -1,8 +1,6 @@
 import { call, handleFrom, nameOf, release } from './krb5.ts'
+import { KEYTAB_ENTRY } from './layouts.ts'
 import { type Address, RECORD, read, read32, SECOND, write } from './memory.ts'
-
-/** krb5_keytab_entry, as every LP64 platform lays it out. @see MIT's krb5.h */
-export const KEYTAB_ENTRY = { size: 48, principal: 8, kvno: 20, enctype: 28 } as const
 
 const KT_END = -1765328202
 

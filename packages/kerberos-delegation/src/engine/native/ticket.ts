@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import type { ContextOptions } from '../messages.ts'
 import { copyTicket, destroyCache } from './credential-cache.ts'
 import {
@@ -196,7 +196,7 @@ function exportTicket(cache: string, path: string, client: string, service: stri
     if ((statSync(path).mode & 0o777) !== 0o600)
       throw new StageError({ stage: 'export', text: 'the file is not private' })
   } catch (error) {
-    unlinkSync(path)
+    rmSync(path, { force: true })
     throw error
   }
 }
