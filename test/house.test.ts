@@ -22,7 +22,8 @@ const sources = files.filter((path) =>
 describe('packages', () => {
   const packages = readdirSync(join(root, 'packages'))
   test.each(packages)('%s has a README that names it, and the licence', (name) => {
-    expect(read(`packages/${name}/README.md`)).toContain(`@mcp-delegation/${name}`)
+    const published = (JSON.parse(read(`packages/${name}/package.json`)) as { name: string }).name
+    expect(read(`packages/${name}/README.md`)).toContain(`# ${published}\n`)
     expect(read(`packages/${name}/LICENSE`)).toBe(read('LICENSE'))
   })
   test('the README lists every one of them', () => {
