@@ -122,7 +122,8 @@ export const EXPLANATIONS: Readonly<Record<KerberosReason, Explanation>> = {
     "the domain's policy refuses this user",
     ({ person }) =>
       `The account ${person} is disabled, locked, outside its logon hours, or kept from this service by an authentication policy. ` +
-      `PowerShell: Get-ADUser ${person} -Properties *; Samba: samba-tool user show ${person}`,
+      `PowerShell: Get-ADUser ${person} -Properties *; Samba: samba-tool user show ${person}. ` +
+      `Where it is only disabled, PowerShell: Enable-ADAccount ${person}; Samba: samba-tool user enable ${person}`,
   ),
   'user-not-delegated': explain(
     DENIED,
