@@ -63,16 +63,23 @@ const ERROR = /^ {2}Kerberos: \w+-req: sending error: (-\d+) to client$/
 const END = new RegExp(
   String.raw`^ {2}Kerberos: (AS|TGS)-REQ ([A-Z][\w-]*) \w+:\S+ ${PRINCIPAL} ${PRINCIPAL}((?: \S+=.*)?)$`,
 )
+const IMPERSONATED = new RegExp(` impersonatee=${PRINCIPAL}`)
 /** What is subtracted from Kerberos errors to get the library's. */
 const ERROR_TABLE = -1_765_328_384
+
+/** What was read of a request that is not answered yet. */
+interface Begun {
+  readonly client?: string | undefined
+  readonly isProxy?: boolean
+  impersonated?: string | undefined
+  code?: number
+}
 
 /** The requests in the text of a log. Samba in one process answers one after the other, so their lines are in order. */
 export function parseKdcLog(text: string): readonly KdcRequest[] {
   const requests: KdcRequest[] = []
   let at = new Date(Number.NaN)
-  let begun: RegExpExecArray | undefined
-  let impersonated: string | undefined
-  let code = 0
+  let begun: Begun = {}
   for (const line of text.split('\n')) {
     const time = TIME.exec(line)
     if (time !== null) {
@@ -81,33 +88,33 @@ export function parseKdcLog(text: string): readonly KdcRequest[] {
       continue
     }
     const begin = BEGIN.exec(line)
-    if (begin !== null) {
-      begun = begin
-      impersonated = undefined
-      code = 0
-    }
-    impersonated = SELF.exec(line)?.[1] ?? impersonated
-    const error = ERROR.exec(line)?.[1]
-    if (error !== undefined) code = Number(error) - ERROR_TABLE
+    if (begin !== null)
+      begun = { client: begin[1], isProxy: begin[3]?.split(', ').includes('cname-in-addl-tkt') === true }
+    const self = SELF.exec(line)
+    if (self !== null) begun.impersonated = self[1]
+    const error = ERROR.exec(line)
+    if (error !== null) begun.code = Number(error[1]) - ERROR_TABLE
     const end = END.exec(line)
     if (end === null) continue
-    const [, type, outcome = '', client = '', server = '', details = ''] = end
-    const asked = begun?.[1] ?? client
-    const isProxy = begun?.[3]?.split(', ').includes('cname-in-addl-tkt') === true
-    const isSelf = type === 'TGS' && !isProxy && (impersonated !== undefined || asked === server)
-    requests.push({
-      kind: type === 'AS' ? 'AS' : isProxy ? 'S4U2Proxy' : isSelf ? 'S4U2Self' : 'TGS',
-      client: asked,
-      server,
-      impersonated: isProxy ? new RegExp(` impersonatee=${PRINCIPAL}`).exec(details)?.[1] : impersonated,
-      outcome,
-      code,
-      reason: / reason=(.*)$/.exec(details)?.[1],
-      at,
-    })
-    begun = undefined
-    impersonated = undefined
-    code = 0
+    requests.push(requestOf(end, begun, at))
+    begun = {}
   }
   return requests
+}
+
+function requestOf(end: RegExpExecArray, begun: Begun, at: Date): KdcRequest {
+  const [, type, outcome = '', named = '', server = '', details = ''] = end
+  // The last line names the user instead of who asked where S4U succeeds.
+  const { client = named, isProxy = false, impersonated, code = 0 } = begun
+  const isSelf = impersonated !== undefined || client === server
+  return {
+    kind: type === 'AS' ? 'AS' : isProxy ? 'S4U2Proxy' : isSelf ? 'S4U2Self' : 'TGS',
+    client,
+    server,
+    impersonated: isProxy ? IMPERSONATED.exec(details)?.[1] : impersonated,
+    outcome,
+    code,
+    reason: / reason=(.*)$/.exec(details)?.[1],
+    at,
+  }
 }

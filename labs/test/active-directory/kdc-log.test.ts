@@ -73,3 +73,22 @@ test('nothing of a request is taken for the next one', () => {
 test('a request that is not answered yet does not count', () => {
   expect(parseKdcLog(log(`AS-REQ carol@R from ${FROM} for krbtgt/R@R`))).toEqual([])
 })
+
+test('what began before a request counts for that alone', () => {
+  const requests = parseKdcLog(
+    log(
+      `TGS-REQ svc@R from ${FROM} for HTTP/b@R [cname-in-addl-tkt]`,
+      'tgs-req: sending error: -1765328371 to client',
+      `TGS-REQ ERR_BADOPTION ${FROM} svc@R HTTP/b@R impersonatee=alice@R`,
+      `TGS-REQ SUCCESS ${FROM} bob@R HTTP/b@R`,
+      `TGS-REQ svc@R from ${FROM} for HTTP/b@R [cname-in-addl-tkt]`,
+      `TGS-REQ bob@R from ${FROM} for HTTP/b@R`,
+      `TGS-REQ SUCCESS ${FROM} bob@R HTTP/b@R`,
+    ),
+  )
+  expect(requests.map(({ kind, client, code }) => [kind, client, code])).toEqual([
+    ['S4U2Proxy', 'svc@R', 13],
+    ['TGS', 'bob@R', 0],
+    ['TGS', 'bob@R', 0],
+  ])
+})
