@@ -14,7 +14,9 @@ if (!examples.includes(name)) {
   console.error(`there is no example "${name}". There are: ${examples.join(', ')}`)
   process.exit(1)
 }
-if (!setUp() || !run('npm', ['run', '--silent', 'build', '--', `--filter=./examples/${name}`])) process.exit(1)
+// An example that needs a lab has its name.
+if (!setUp({}, [name]) || !run('npm', ['run', '--silent', 'build', '--', `--filter=./examples/${name}`]))
+  process.exit(1)
 
 const example = spawn(process.execPath, [`${root}/examples/${name}/dist/main.js`, ...args], { stdio: 'inherit' })
 // Ctrl-C in a terminal reaches the example too; a signal sent to this process alone does not.

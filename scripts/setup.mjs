@@ -7,14 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/**
- * What the labs need: Debian packages, by each the program or the path that shows that it is installed. In a path, a
- * folder named `*` stands for any one, as that of the machine's architecture.
- */
-const DEBIAN_PACKAGES = Object.assign(
-  {},
-  ...['active-directory'].map((lab) => JSON.parse(readFileSync(join(root, 'labs', lab, 'debian.json'), 'utf8'))),
-)
+/** The labs that need Debian packages. */
+const LABS = ['active-directory']
 /** What Debian asks before it starts a server that a package brings. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
@@ -30,9 +24,21 @@ export function run(command, args, { env = {}, cwd = root } = {}) {
   return status === 0
 }
 
-/** Brings everything up to date. Returns whether the project's commands can run now. */
-export function setUp() {
-  return ensureNode() && ensureNpmPackages() && ensureDebianPackages(DEBIAN_PACKAGES)
+/**
+ * Brings everything up to date: the Debian packages of those labs that are in `labs`, and those in `more`, which is like
+ * the labs' own tables. Returns whether the project's commands can run now.
+ */
+export function setUp(more = {}, labs = LABS) {
+  const tables = LABS.filter((lab) => labs.includes(lab)).map(debianPackagesOf)
+  return ensureNode() && ensureNpmPackages() && ensureDebianPackages(Object.assign({}, ...tables, more))
+}
+
+/**
+ * What a lab needs: Debian packages, by each the program or the path that shows that it is installed. In a path, a
+ * folder named `*` stands for any one, as that of the machine's architecture.
+ */
+function debianPackagesOf(lab) {
+  return JSON.parse(readFileSync(join(root, 'labs', lab, 'debian.json'), 'utf8'))
 }
 
 function ensureNode() {

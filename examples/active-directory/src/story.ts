@@ -28,7 +28,7 @@ const REFUSED = [
 /** Two users ask the backends of the domain, others are refused, and one is blocked. */
 export async function tellStory(scene: Scene): Promise<void> {
   const users = { alice: await connectAs('alice', scene.url), bob: await connectAs('bob', scene.url) }
-  await askWebService(scene, users)
+  await askApache(scene, users)
   await askDirectoryAndShare(scene, users)
   await refuse(scene)
   await block(scene, users)
@@ -46,7 +46,7 @@ interface Users {
   readonly bob: Client
 }
 
-async function askWebService({ narrator, domain: { lab } }: Scene, users: Users): Promise<void> {
+async function askApache({ narrator, domain: { lab } }: Scene, users: Users): Promise<void> {
   const { chapter, say, expect } = narrator
   chapter('1. alice and bob ask a web service of the domain, which lets nobody in without a Kerberos ticket.')
   for (const user of ['alice', 'bob'] as const) {
