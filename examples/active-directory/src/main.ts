@@ -16,8 +16,7 @@ const SCOPE = 'intranet'
 const NAMES = ['alice', 'bob', 'carol', 'dora', 'administrator']
 const USERS = Object.fromEntries(NAMES.map((name) => [name, { upn: `${name}@corp.example` }]))
 const COLUMNS = ['event', 'subject', 'outcome', 'tool', 'target', 'principal', 'code']
-const ADVICE =
-  'Log in as alice, bob, carol, dora or administrator; any password will do. Then call the tool "whoami_intranet".'
+const ADVICE = 'Log in as alice, bob, carol, dora or administrator; any password will do. Then call the tools.'
 
 const lacking = missing()
 if (lacking.length > 0) {
