@@ -5,6 +5,8 @@ import {
   type ActiveDirectory,
   activeDirectory,
   isAvailable,
+  seenByLdap,
+  seenBySmb,
   unprivilegedBecause,
 } from '@mcp-delegation/labs/active-directory'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,14 +14,15 @@ import { bindWithGssapi } from '../fixtures/bind-with-gssapi.ts'
 import { type Intranet, intranet } from './support.ts'
 
 const DC = 'ldap/dc1.corp.example'
+const FILES = 'cifs/dc1.corp.example'
 
-describe.skipIf(!isAvailable('a real LDAP server', unprivilegedBecause()))('a context', () => {
+describe.skipIf(!isAvailable('a real LDAP and file server', unprivilegedBecause()))('LDAP and SMB', () => {
   let lab: ActiveDirectory
   let made: Intranet
 
   beforeAll(async () => {
-    lab = await activeDirectory({ ldap: true })
-    made = intranet(lab, { allowedDelegationTargets: [DC] })
+    lab = await activeDirectory({ ldap: true, smb: true })
+    made = intranet(lab, { allowedDelegationTargets: [DC, FILES], allowExport: [DC, FILES] })
   }, 60_000)
 
   afterAll(async () => {
@@ -27,7 +30,7 @@ describe.skipIf(!isAvailable('a real LDAP server', unprivilegedBecause()))('a co
     await lab?.dispose()
   })
 
-  test.each(['alice', 'bob'])('logs %s in at an LDAP server, which protects its answers with it', async (user) => {
+  test.each(['alice', 'bob'])('a context logs %s in at an LDAP server, and protects its answers', async (user) => {
     const ticket = await made.ask(user, DC)
     await using context = await ticket.value.context({ security: 'integrity' })
     const server = await ldap(lab.address)
@@ -41,7 +44,25 @@ describe.skipIf(!isAvailable('a real LDAP server', unprivilegedBecause()))('a co
     }
   })
 
-  test('tells where the server insists on a layer, and logs nobody in', async () => {
+  test.each(['alice', 'bob'])(
+    'the programs of others are %s there, with an exported cache',
+    async (user) => {
+      for (const [target, seenBy] of [
+        [DC, seenByLdap],
+        [FILES, seenBySmb],
+      ] as const) {
+        const ticket = await made.ask(user, target)
+        const cache = await ticket.value.exportCredentialCache()
+        const env = { KRB5CCNAME: `FILE:${cache.path}` }
+        expect(await seenBy(lab, { env })).toBe(user)
+        await ticket[Symbol.asyncDispose]()
+        expect(await seenBy(lab, { env })).toMatch(/^nobody: /)
+      }
+    },
+    60_000,
+  )
+
+  test('a server that insists on a layer logs nobody in without', async () => {
     const ticket = await made.ask('alice', DC)
     await using context = await ticket.value.context({ security: 'integrity' })
     const server = await ldap(lab.address)
