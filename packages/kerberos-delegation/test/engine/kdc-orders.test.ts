@@ -53,7 +53,7 @@ test('an order is late at its deadline, and the ticket that comes after all is r
   for (const error of [await sent, await queued]) {
     expect(error?.kind).toBe('late')
     expect(error?.took).toBeGreaterThan(490)
-    expect(error?.took).toBeLessThan(550)
+    expect(error?.took).toBeLessThan(700)
   }
   kdc.say('up')
   await expect.poll(async () => (await reportOf(held)).counts['release']).toBe(1)
@@ -67,7 +67,7 @@ test('check takes a thread and no ticket', async () => {
   kdc.say('hung')
   const error = await failureOf(engine.check(obtain))
   expect(error.kind).toBe('late')
-  expect(error.took).toBeLessThan(330)
+  expect(error.took).toBeLessThan(500)
 })
 
 test('a KDC that hangs: every order is answered in time, and all is normal again soon after its return', async () => {
@@ -80,7 +80,7 @@ test('a KDC that hangs: every order is answered in time, and all is normal again
   const errors = await Promise.all(users(30).map((name) => failureOf(engine.obtain(orderFor(name), obtain))))
   for (const error of errors) {
     expect(['late', 'open']).toContain(error.kind)
-    expect(error.took).toBeLessThan(1100)
+    expect(error.took).toBeLessThan(1250)
   }
   await expect.poll(() => lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
 
@@ -133,7 +133,7 @@ test('when all threads are stuck, the probe gets a new process', async () => {
   await turn(120)
   const probe = await failureOf(engine.obtain(orderFor('alice'), obtain))
   expect(probe.kind).toBe('late')
-  expect(probe.took).toBeLessThan(440)
+  expect(probe.took).toBeLessThan(600)
   expect(held.usable).toBe(false)
   kdc.say('up')
   await turn(120)

@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
-import { fakeCommand, fakeKdc, isRunning, type Plan } from '../fixtures/fake-engine.ts'
+import { fakeCommand, fakeKdc, isRunning, type Plan, scratch } from '../fixtures/fake-engine.ts'
 
 const script = fileURLToPath(new URL('../fixtures/parent.mjs', import.meta.url))
 
@@ -14,13 +13,17 @@ interface Parent {
   said(): string
   /** The processes that it has started. */
   readonly children: readonly number[]
+  /** What is in its folder for temporary files. */
+  leftovers(): string[]
 }
 
 /** A server's process of its own over the built engine, when its first token is there. */
 async function parent(what: string, plan: Plan = {}): Promise<Parent> {
   expect(existsSync(fileURLToPath(new URL('../../dist/engine/create-engine.js', import.meta.url)))).toBe(true)
+  const temporary = scratch()
   const child = spawn(process.execPath, [script, what, '{}', JSON.stringify(fakeCommand(plan))], {
     stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, TMPDIR: temporary },
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   const ended = new Promise<number | NodeJS.Signals>((resolve) =>
@@ -36,6 +39,7 @@ async function parent(what: string, plan: Plan = {}): Promise<Parent> {
   })
   return {
     process: child,
+    leftovers: () => readdirSync(temporary),
     ended,
     said: () => output.slice(output.indexOf('\n') + 1),
     children: output.split(/\s/).filter(Boolean).slice(1).map(Number),
@@ -44,8 +48,6 @@ async function parent(what: string, plan: Plan = {}): Promise<Parent> {
 
 const gone = (pids: readonly number[]) =>
   expect.poll(() => pids.filter(isRunning), { timeout: 1000, interval: 10 }).toEqual([])
-
-const leftovers = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith('mcp-delegation-'))
 
 test('a server that has nothing more to do ends, and its Kerberos process with it', async () => {
   const server = await parent('finish')
@@ -71,7 +73,6 @@ test.each([
 ] as const)(
   'when the server %s, its Kerberos process is gone within a second and nothing is left',
   async (_, what, signal) => {
-    const before = leftovers()
     const kdc = fakeKdc()
     const server = await parent(what, { kdc: kdc.path })
     kdc.say('hung')
@@ -83,7 +84,7 @@ test.each([
     server.process.kill(signal)
     expect(await server.ended).toBe(signal)
     await gone(server.children)
-    expect(leftovers()).toEqual(before)
+    expect(server.leftovers()).toEqual([])
   },
 )
 
@@ -92,12 +93,11 @@ test('a server that exits or fails with a call in flight leaves nothing behind',
     ['exit', 0],
     ['throw', 1],
   ] as const) {
-    const before = leftovers()
     const server = await parent(what)
     expect(server.children).toHaveLength(1)
     expect(await server.ended).toBe(code)
     await gone(server.children)
-    expect(leftovers()).toEqual(before)
+    expect(server.leftovers()).toEqual([])
   }
 })
 
