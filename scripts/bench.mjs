@@ -1,7 +1,7 @@
 // Builds, and measures speed and memory. Names choose among test/bench; JSON goes to a file.
-// Run: npm run bench [-- hit misses entries mcp] [-- --json results.json]
+// Run: npm run bench [-- hit misses kerberos-tokens …] [-- --json results.json]
 import { fork } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { run, setUp } from './setup.mjs'
@@ -10,6 +10,33 @@ const folder = new URL('../test/bench/', import.meta.url)
 const known = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => file.slice(0, -'.mjs'.length))
+
+/** What the benchmarks on Kerberos compile with, in the form that `setUp` takes. */
+const COMPILERS = {
+  gcc: 'gcc',
+  'g++': 'g++',
+  make: 'make',
+  python3: 'python3',
+  'libkrb5-dev': '/usr/include/gssapi/gssapi_ext.h',
+}
+const PEER = new URL('../node_modules/kerberos/build/Release/kerberos.node', import.meta.url)
+
+/**
+ * Installs npm `kerberos` where it is left out, as npm does without a word when there was nothing to compile it with. The
+ * headers of Node are downloaded, unless the system has those of this version.
+ */
+function installPeer() {
+  if (existsSync(PEER)) return
+  console.error('installing npm kerberos')
+  run('npm', ['install', '--no-save', '--no-progress', '--loglevel=error'], { env: nodeHeaders() })
+}
+
+function nodeHeaders() {
+  const version = '/usr/include/node/node_version.h'
+  const [major] = process.versions.node.split('.')
+  const isThere = existsSync(version) && readFileSync(version, 'utf8').includes(`#define NODE_MAJOR_VERSION ${major}\n`)
+  return isThere ? { npm_config_nodedir: '/usr' } : {}
+}
 
 /** What a benchmark reports, and whether it ended as it should. */
 async function measure(name) {
@@ -54,8 +81,11 @@ function readArguments() {
 
 async function main() {
   const { names, json } = readArguments()
-  if (!setUp() || !run('npx', ['--no', 'turbo', 'run', 'build', '--filter=./packages/*', '--output-logs=errors-only']))
-    return false
+  const usesKerberos = names.some((name) => name.startsWith('kerberos'))
+  const built = ['./packages/*', ...(usesKerberos ? ['./labs'] : [])].map((path) => `--filter=${path}`)
+  if (!setUp(usesKerberos ? COMPILERS : {})) return false
+  if (names.includes('kerberos-tokens')) installPeer()
+  if (!run('npx', ['--no', 'turbo', 'run', 'build', ...built, '--output-logs=errors-only'])) return false
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.versions.node}`
   console.log(machine)
   const reports = []

@@ -25,13 +25,23 @@ export async function compete(contenders, { rounds, calls }) {
   const results = Object.fromEntries(names.map((name) => [name, { wall: [], cpu: [] }]))
   for (const name of names) await contenders[name](calls)
   for (let round = 0; round < rounds; round++)
-    for (let turn = 0; turn < names.length; turn++) {
-      const name = names[(round + turn) % names.length]
+    for (const name of turns(names, round)) {
       const { wall, cpu } = await timed(() => contenders[name](calls))
       results[name].wall.push(wall / calls)
       results[name].cpu.push(cpu / calls)
     }
   return results
+}
+
+/** `names`, each round beginning with another one. */
+export function turns(names, round) {
+  return names.map((_, turn) => names[(round + turn) % names.length])
+}
+
+/** The value that `share` of `values` are not above. */
+export function percentile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
 }
 
 /** The median, over the rounds, of how much `one` took for each microsecond of `other`. */

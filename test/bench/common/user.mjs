@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { createSession, secret } from '@mcp-delegation/core'
 
-const ISSUER = 'https://login.example.com/realms/staff'
+/** Who issued every token here. */
+export const ISSUER = 'https://login.example.com/realms/staff'
 
 /** An access token of a realistic length; nobody verifies its signature here. */
 export function accessToken(subject = randomUUID()) {
