@@ -21,6 +21,8 @@ export interface KeytabSource {
 
 /** How often the file is looked at, in milliseconds. */
 const INTERVAL = 1000
+/** Names of keytabs in memory are the process's. */
+let count = 0
 
 export interface KeytabSourceOptions {
   readonly path: string
@@ -33,7 +35,6 @@ export interface KeytabSourceOptions {
 
 /** Rejects with {@link StageError} where the first file is of no use. */
 export async function openKeytabSource({ path, principal, now, report }: KeytabSourceOptions): Promise<KeytabSource> {
-  let count = 0
   let seen: string | undefined
   let lookedAt = now()
   let refreshing: Promise<boolean> | undefined
