@@ -5,6 +5,7 @@ import {
   type ActiveDirectory,
   activeDirectory,
   isAvailable,
+  missing,
   seenByLdap,
   seenBySmb,
   unprivilegedBecause,
@@ -16,63 +17,66 @@ import { type Intranet, intranet } from './support.ts'
 const DC = 'ldap/dc1.corp.example'
 const FILES = 'cifs/dc1.corp.example'
 
-describe.skipIf(!isAvailable('a real LDAP and file server', unprivilegedBecause()))('LDAP and SMB', () => {
-  let lab: ActiveDirectory
-  let made: Intranet
+describe.skipIf(!isAvailable('a real LDAP and file server', [...missing(), ...unprivilegedBecause()]))(
+  'LDAP and SMB',
+  () => {
+    let lab: ActiveDirectory
+    let made: Intranet
 
-  beforeAll(async () => {
-    lab = await activeDirectory({ ldap: true, smb: true })
-    made = intranet(lab, { allowedDelegationTargets: [DC, FILES], allowExport: [DC, FILES] })
-  }, 60_000)
+    beforeAll(async () => {
+      lab = await activeDirectory({ ldap: true, smb: true })
+      made = intranet(lab, { allowedDelegationTargets: [DC, FILES], allowExport: [DC, FILES] })
+    }, 60_000)
 
-  afterAll(async () => {
-    await made?.registry[Symbol.asyncDispose]()
-    await lab?.dispose()
-  })
+    afterAll(async () => {
+      await made?.registry[Symbol.asyncDispose]()
+      await lab?.dispose()
+    })
 
-  test.each(['alice', 'bob'])('a context logs %s in at an LDAP server, and protects its answers', async (user) => {
-    const ticket = await made.ask(user, DC)
-    await using context = await ticket.value.context({ security: 'integrity' })
-    const server = await ldap(lab.address)
-    try {
-      await bindWithGssapi(context, server.bind, 'integrity')
-      const answer = await server.search(context)
-      expect(answer.includes(sidBytes(lab.sid(user)))).toBe(true)
-      expect(answer.includes(sidBytes(lab.sid(user === 'alice' ? 'bob' : 'alice')))).toBe(false)
-    } finally {
-      server.close()
-    }
-  })
-
-  test.each(['alice', 'bob'])(
-    'the programs of others are %s there, with an exported cache',
-    async (user) => {
-      for (const [target, seenBy] of [
-        [DC, seenByLdap],
-        [FILES, seenBySmb],
-      ] as const) {
-        const ticket = await made.ask(user, target)
-        const cache = await ticket.value.exportCredentialCache()
-        const env = { KRB5CCNAME: `FILE:${cache.path}` }
-        expect(await seenBy(lab, { env })).toBe(user)
-        await ticket[Symbol.asyncDispose]()
-        expect(await seenBy(lab, { env })).toMatch(/^nobody: /)
+    test.each(['alice', 'bob'])('a context logs %s in at an LDAP server, and protects its answers', async (user) => {
+      const ticket = await made.ask(user, DC)
+      await using context = await ticket.value.context({ security: 'integrity' })
+      const server = await ldap(lab.address)
+      try {
+        await bindWithGssapi(context, server.bind, 'integrity')
+        const answer = await server.search(context)
+        expect(answer.includes(sidBytes(lab.sid(user)))).toBe(true)
+        expect(answer.includes(sidBytes(lab.sid(user === 'alice' ? 'bob' : 'alice')))).toBe(false)
+      } finally {
+        server.close()
       }
-    },
-    60_000,
-  )
+    })
 
-  test('a server that insists on a layer logs nobody in without', async () => {
-    const ticket = await made.ask('alice', DC)
-    await using context = await ticket.value.context({ security: 'integrity' })
-    const server = await ldap(lab.address)
-    try {
-      await expect(bindWithGssapi(context, server.bind, 'none')).rejects.toThrow(/layer|result 8/)
-    } finally {
-      server.close()
-    }
-  })
-})
+    test.each(['alice', 'bob'])(
+      'the programs of others are %s there, with an exported cache',
+      async (user) => {
+        for (const [target, seenBy] of [
+          [DC, seenByLdap],
+          [FILES, seenBySmb],
+        ] as const) {
+          const ticket = await made.ask(user, target)
+          const cache = await ticket.value.exportCredentialCache()
+          const env = { KRB5CCNAME: `FILE:${cache.path}` }
+          expect(await seenBy(lab, { env })).toBe(user)
+          await ticket[Symbol.asyncDispose]()
+          expect(await seenBy(lab, { env })).toMatch(/^nobody: /)
+        }
+      },
+      60_000,
+    )
+
+    test('a server that insists on a layer logs nobody in without', async () => {
+      const ticket = await made.ask('alice', DC)
+      await using context = await ticket.value.context({ security: 'integrity' })
+      const server = await ldap(lab.address)
+      try {
+        await expect(bindWithGssapi(context, server.bind, 'none')).rejects.toThrow(/layer|result 8/)
+      } finally {
+        server.close()
+      }
+    })
+  },
+)
 
 /** As much of LDAP as is needed. @see RFC 4511 section 4 */
 async function ldap(host: string) {

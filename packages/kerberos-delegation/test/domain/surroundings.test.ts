@@ -6,6 +6,7 @@ import {
   type ActiveDirectory,
   activeDirectory,
   isAvailable,
+  missing,
   unprivilegedBecause,
 } from '@mcp-delegation/labs/active-directory'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -43,8 +44,8 @@ await registry[Symbol.asyncDispose]()
 
 /** Why another user can't run what is here. */
 function closedBecause(): readonly string[] {
-  const missing = unprivilegedBecause()
-  if (missing.length > 0) return missing
+  const lacking = [...missing(), ...unprivilegedBecause()]
+  if (lacking.length > 0) return lacking
   const { status } = spawnSync('setpriv', [...NOBODY, 'test', '-r', join(HERE, 'package.json')])
   return status === 0 ? [] : ['other users may not read this repository']
 }
