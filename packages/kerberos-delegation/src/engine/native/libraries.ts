@@ -5,9 +5,6 @@ type Argument = number | string | Uint8Array
 type Call = (...parameters: readonly Argument[]) => number
 type Calls<Name extends string> = Readonly<Record<Name, Call>>
 
-/** The libraries of MIT Kerberos are not there, or not what is needed. */
-export class LibraryError extends Error {}
-
 const REMEDY =
   'install MIT Kerberos 1.19 or newer: libgssapi-krb5-2 on Debian and Ubuntu, krb5-libs on Fedora and Red Hat Enterprise Linux'
 
@@ -29,7 +26,7 @@ function bind<Name extends string>(file: string | null, prefix: string, signatur
   try {
     library = koffi.load(file)
   } catch (cause) {
-    throw new LibraryError(`${file} can't be loaded: ${REMEDY}`, { cause })
+    throw new Error(`${file} can't be loaded (${(cause as Error).message.trim()}): ${REMEDY}`, { cause })
   }
   const calls: Record<string, Call> = {}
   for (const [name, signature] of Object.entries<string>(signatures)) {
@@ -37,7 +34,7 @@ function bind<Name extends string>(file: string | null, prefix: string, signatur
     try {
       calls[name] = library.func(`${prefix}${name}`, result, parameters)
     } catch (cause) {
-      throw new LibraryError(`${file ?? 'the C library'} has no ${prefix}${name}: ${REMEDY}`, { cause })
+      throw new Error(`${file ?? 'the C library'} has no ${prefix}${name}: ${REMEDY}`, { cause })
     }
   }
   return calls as Calls<Name>

@@ -17,7 +17,7 @@ export const STATE: Address = base + 0x1c
 export const SECONDS: Address = base + 0x20
 export const MORE: Address = base + 0x24
 /** Descriptors of buffers: length and address. */
-export const INPUT: Address = base + 0x30
+const INPUT: Address = base + 0x30
 export const OUTPUT: Address = base + 0x40
 export const OTHER: Address = base + 0x50
 /** Room for krb5_creds and krb5_keytab_entry. */
@@ -35,7 +35,7 @@ export function begin(): void {
 }
 
 /** Room for an argument of the coming call. */
-export function room(length: number): Address {
+function room(length: number): Address {
   const from = (next + 7) & ~7
   if (from + length <= ROOM) {
     next = from + length
