@@ -69,7 +69,7 @@ interface Evidence {
  */
 export function obtainTicket(delegation: Delegation): TicketFacts {
   const { user, service, as } = delegation
-  const own = inStage('service', () => openService(as))
+  const own = inStage('service', () => ownCredential(as))
   try {
     let evidence = evidenceOf(user, own, delegation)
     try {
@@ -94,7 +94,7 @@ export function obtainTicket(delegation: Delegation): TicketFacts {
 }
 
 /** Takes the ticket-granting ticket that is there: nothing is renewed. */
-function openService({ principal, cache }: ServiceTicket): Credential {
+function ownCredential({ principal, cache }: ServiceTicket): Credential {
   const name = importName(principal)
   try {
     return acquire(name, { ccache: cache }).credential
