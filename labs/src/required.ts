@@ -41,3 +41,13 @@ export function isAvailable(what: string, lacking: readonly string[]): boolean {
   process.stderr.write(`SKIPPED: ${reason}\n`)
   return false
 }
+
+/**
+ * For tests of the privileged tier, whose names hold `(privileged)`: as {@link isAvailable}, but where only privileges
+ * are lacking, no test fails for it.
+ */
+export function isPrivileged(what: string, privileges: readonly string[], lacking: readonly string[]): boolean {
+  if (privileges.length === 0) return isAvailable(what, lacking)
+  process.stderr.write(`SKIPPED: ${what} (privileged): ${privileges.join('; ')}\n`)
+  return false
+}

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { findPath, isAvailable, missingPackages } from '../src/required.ts'
+import { findPath, isAvailable, isPrivileged, missingPackages } from '../src/required.ts'
 
 let folder: string
 beforeEach(() => {
@@ -40,4 +40,15 @@ test('tests are skipped aloud where something lacks, and fail where the real thi
   vi.stubEnv('REQUIRE_REAL', '1')
   expect(isAvailable('the lab', [])).toBe(true)
   expect(() => isAvailable('the lab', ['no samba'])).toThrow('the lab is not there: no samba')
+})
+
+test('a test that lacks privileges is skipped aloud, and none is for any other reason where all must be there', () => {
+  const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  vi.stubEnv('REQUIRE_REAL', '1')
+  expect(isPrivileged('SMB', ['not root'], ['no samba'])).toBe(false)
+  expect(write).toHaveBeenCalledWith('SKIPPED: SMB (privileged): not root\n')
+  expect(isPrivileged('SMB', [], [])).toBe(true)
+  expect(() => isPrivileged('SMB', [], ['no samba'])).toThrow('no samba')
+  vi.unstubAllEnvs()
+  vi.restoreAllMocks()
 })

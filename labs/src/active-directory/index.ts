@@ -1,4 +1,4 @@
-export { isAvailable } from '../required.ts'
+export { isAvailable, isPrivileged } from '../required.ts'
 export type { Account, AccountChanges, KeytabName } from './accounts.ts'
 export { accounts, passwords } from './accounts.ts'
 export type { ActiveDirectory, ActiveDirectoryOptions, RunOptions } from './active-directory.ts'

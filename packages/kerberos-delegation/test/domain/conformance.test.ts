@@ -7,8 +7,8 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, beforeAll, describe, test } from 'vitest'
-import { BACKEND, ISSUER, optionsFor, seenBy } from './support.ts'
+import { afterAll, beforeAll, describe } from 'vitest'
+import { BACKEND, ISSUER, optionsFor, seenBy, test } from './support.ts'
 
 let lab: ActiveDirectory
 let dead: ActiveDirectory

@@ -4,8 +4,8 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { BACKEND, delegations, type Intranet, intranet, refusalOf, seenBy, session } from './support.ts'
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
+import { BACKEND, delegations, type Intranet, intranet, refusalOf, seenBy, session, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend

@@ -11,8 +11,8 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { BACKEND, type Intranet, ISSUER, intranet, optionsFor, session } from './support.ts'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { BACKEND, type Intranet, ISSUER, intranet, optionsFor, session, test } from './support.ts'
 
 const run = promisify(execFile)
 let lab: ActiveDirectory

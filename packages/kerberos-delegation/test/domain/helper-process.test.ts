@@ -6,8 +6,8 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { BACKEND, type Intranet, intranet, seenBy } from './support.ts'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { BACKEND, type Intranet, intranet, seenBy, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend

@@ -4,7 +4,7 @@ import type { KerberosContext } from '@mcp-delegation/core'
 import {
   type ActiveDirectory,
   activeDirectory,
-  isAvailable,
+  isPrivileged,
   missing,
   seenByLdap,
   seenBySmb,
@@ -17,8 +17,8 @@ import { type Intranet, intranet } from './support.ts'
 const DC = 'ldap/dc1.corp.example'
 const FILES = 'cifs/dc1.corp.example'
 
-describe.skipIf(!isAvailable('a real LDAP and file server', [...missing(), ...unprivilegedBecause()]))(
-  'LDAP and SMB',
+describe.skipIf(!isPrivileged('a real LDAP and file server', unprivilegedBecause(), missing()))(
+  '(privileged) LDAP and SMB',
   () => {
     let lab: ActiveDirectory
     let made: Intranet

@@ -6,8 +6,8 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Intranet, intranet, refusalOf, seenBy } from './support.ts'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { type Intranet, intranet, refusalOf, seenBy, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend

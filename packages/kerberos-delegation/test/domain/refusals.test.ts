@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kerberosDelegation } from '@mcp-delegation/kerberos'
 import { type ActiveDirectory, activeDirectory } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { BACKEND, type Intranet, intranet, optionsFor, refusalOf } from './support.ts'
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
+import { BACKEND, type Intranet, intranet, optionsFor, refusalOf, test } from './support.ts'
 
 let lab: ActiveDirectory
 const opened: Intranet[] = []

@@ -1,7 +1,11 @@
 import { type AuditRecord, DelegationRegistry, type Session } from '@mcp-delegation/core'
 import { memoryAudit, testSession } from '@mcp-delegation/core/testing'
 import { type KerberosDelegationOptions, KerberosError, kerberosDelegation } from '@mcp-delegation/kerberos'
-import type { ActiveDirectory } from '@mcp-delegation/labs/active-directory'
+import { type ActiveDirectory, isAvailable, missing } from '@mcp-delegation/labs/active-directory'
+import { test as anywhere, type TestAPI } from 'vitest'
+
+/** A test that needs the domain. */
+export const test: TestAPI = anywhere.runIf(isAvailable('the Active Directory lab', missing())) as TestAPI
 
 export const ISSUER = 'https://idp.example'
 export const BACKEND = 'HTTP/backend.corp.example'
