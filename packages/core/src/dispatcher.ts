@@ -1,6 +1,6 @@
 import { Attempt } from './attempt.ts'
 import { CredentialCache, type Entry } from './credential-cache.ts'
-import { DelegationError, isDelegationError } from './errors.ts'
+import { DelegationError, type DelegationErrorCode, isDelegationError } from './errors.ts'
 import { issue, toDelegationError } from './issue.ts'
 import type { Lease } from './lease.ts'
 import type { Registered } from './member.ts'
@@ -31,6 +31,12 @@ class OwnerGone extends Error {
     this.refusal = refusal
   }
 }
+
+const NEEDS_OPERATOR: ReadonlySet<DelegationErrorCode> = new Set([
+  'ERR_DELEGATION_UNAVAILABLE',
+  'ERR_DELEGATION_PROTOCOL',
+  'ERR_AUDIT_FAILED',
+])
 
 const SWEEP_INTERVAL = 1_000
 const REFRESH_RETRY = 10_000
@@ -112,6 +118,7 @@ export class Dispatcher {
     } catch (error) {
       const aborted = signal?.aborted === true && error === signal.reason
       const refusal = aborted ? undefined : toDelegationError(error)
+      if (refusal !== undefined) this.#tellOperator(attempt, refusal)
       await attempt.fail(this.#recorder, refusal)
       throw refusal ?? error
     }
@@ -310,6 +317,15 @@ export class Dispatcher {
     } finally {
       claim?.end()
     }
+  }
+
+  /** The cause of a refusal is for the operator, and audit does not hold it. What is remembered was told before. */
+  #tellOperator(attempt: Attempt, refusal: DelegationError): void {
+    if (attempt.cache === 'negative') return
+    const { log } = this.#options
+    const { module, type, target, principal, tool } = attempt
+    const level = NEEDS_OPERATOR.has(refusal.code) ? 'warn' : refusal.cause === undefined ? 'debug' : 'info'
+    log[level]({ err: refusal, module, type, target, principal, tool }, 'a credential was refused')
   }
 
   #flightKey(order: Order): string {

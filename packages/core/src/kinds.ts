@@ -30,7 +30,10 @@ export interface KerberosCredential {
    * @see https://www.rfc-editor.org/rfc/rfc4559
    */
   negotiate(options?: { readonly channelBindings?: Uint8Array | undefined }): Promise<string>
-  /** A security context of several steps with mutual authentication, for SASL GSSAPI. */
+  /**
+   * A security context of several steps with mutual authentication, for SASL GSSAPI. Only with `security` can it wrap and
+   * unwrap messages; what it unwraps is then protected at least as asked.
+   */
   context(options?: {
     readonly security?: 'integrity' | 'confidentiality' | undefined
     readonly channelBindings?: Uint8Array | undefined

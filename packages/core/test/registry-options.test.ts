@@ -1,4 +1,10 @@
-import { DelegationError, DelegationRegistry, firstMapped, type RegistryOptions } from '@mcp-delegation/core'
+import {
+  DelegationError,
+  DelegationRegistry,
+  firstMapped,
+  type Logger,
+  type RegistryOptions,
+} from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import { expect, test } from 'vitest'
 import { deferred, settle, testModule, testRegistry } from './support.ts'
@@ -116,4 +122,35 @@ test('a module whose dispose fails does not keep the others from being disposed'
   })
   await registry[Symbol.asyncDispose]()
   expect(disposed).toBe(1)
+})
+
+test('the log tells the operator what audit does not say: the cause of a refusal, once', async () => {
+  const cause = new Error('what the backend said')
+  const told: [string, object][] = []
+  const log = Object.fromEntries(
+    (['debug', 'info', 'warn', 'error'] as const).map((level) => [
+      level,
+      (fields: object) => told.push([level, fields]),
+    ]),
+  ) as unknown as Logger
+  let error = new DelegationError('ERR_DELEGATION_DENIED', 'no', { cause })
+  const module = testModule({
+    before: () => {
+      throw error
+    },
+  })
+  const { registry } = testRegistry({ module }, { log })
+  const session = testSession()
+  const ask = (target: string) => registry.delegate('module', session, { target }).catch(() => {})
+  await ask('x')
+  await ask('x')
+  error = new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'down', { cause })
+  await ask('y')
+  error = new DelegationError('ERR_DELEGATION_DENIED', 'no, and nothing more to say')
+  await ask('z')
+  expect(told).toMatchObject([
+    ['info', { err: { code: 'ERR_DELEGATION_DENIED', cause }, module: 'module', target: 'x', principal: 'alice' }],
+    ['warn', { err: { code: 'ERR_DELEGATION_UNAVAILABLE', cause }, target: 'y' }],
+    ['debug', { err: { code: 'ERR_DELEGATION_DENIED' }, target: 'z' }],
+  ])
 })

@@ -43,7 +43,7 @@ const explain = (code: DelegationErrorCode, message: string, remedy: Explanation
 
 const NEW_KEYTAB = ({ account, realm, keytabPath }: Words): string =>
   `PowerShell: ktpass /princ ${account}@${realm} /mapuser ${account} /crypto AES256-SHA1 /ptype KRB5_NT_PRINCIPAL /pass * ` +
-  `/out new.keytab; Samba: samba-tool domain exportkeytab new.keytab --principal=${account}. ` +
+  `/out new.keytab (it sets a new password); Samba: samba-tool domain exportkeytab new.keytab --principal=${account}. ` +
   `Then replace ${keytabPath}; no restart is needed`
 
 /** Everything that can go wrong, with what to do about it. */

@@ -44,8 +44,8 @@ export interface KerberosDelegationOptions {
   /** The group, or groups of which one is enough, by SID, that a user must be in. Default: none. */
   readonly requireGroupSid?: string | readonly string[] | undefined
   /**
-   * `required`: a ticket without privilege attributes is refused. `none`: for realms that issue none; nobody is judged
-   * by SID then. Default: `required`.
+   * `required`: a ticket without privilege attributes is refused. `none`: for realms that issue none; who has none is not
+   * judged then, unless there is a `deny` or a `requireGroupSid`, which refuse them. Default: `required`.
    */
   readonly pac?: 'required' | 'none' | undefined
   /** How long a ticket is used, in milliseconds, from 300,000 to 86,400,000. Default: 3,600,000 (one hour). */
