@@ -9,7 +9,7 @@ export const test: TestAPI = anywhere.runIf(isAvailable('the Active Directory la
 
 export const ISSUER = 'https://idp.example'
 export const BACKEND = 'HTTP/backend.corp.example'
-export const TARGETS = [
+const TARGETS = [
   BACKEND,
   'HTTP/secret.corp.example',
   'HTTP/nowhere.corp.example',
