@@ -31,6 +31,7 @@ export type {
   KerberosContext,
   KerberosCredential,
   KerberosIdentity,
+  KerberosMessageOptions,
   PasswordCredential,
   SessionCredential,
   SshCertificateCredential,

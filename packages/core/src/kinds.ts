@@ -42,12 +42,20 @@ export interface KerberosCredential {
   exportCredentialCache(): Promise<{ readonly path: string } & AsyncDisposable>
 }
 
+/** How one message of a security context is protected. */
+export interface KerberosMessageOptions {
+  /** Never more than the context's own. Default: the context's own. */
+  readonly security?: 'integrity' | 'confidentiality' | undefined
+}
+
 /** A GSSAPI security context between the user and the service. */
 export interface KerberosContext extends AsyncDisposable {
   readonly done: boolean
   step(reply?: Uint8Array): Promise<Uint8Array>
-  wrap(message: Uint8Array): Promise<Uint8Array>
-  unwrap(message: Uint8Array): Promise<Uint8Array>
+  /** Protects a message, as the context does all, or as `options` say: SASL agrees on encryption in plain text. */
+  wrap(message: Uint8Array, options?: KerberosMessageOptions): Promise<Uint8Array>
+  /** Opens a message; rejects where it is protected less than the context does, or than `options` say. */
+  unwrap(message: Uint8Array, options?: KerberosMessageOptions): Promise<Uint8Array>
 }
 
 /** A user name and its password. */

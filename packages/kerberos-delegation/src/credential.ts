@@ -1,4 +1,10 @@
-import { DelegationError, type KerberosContext, type KerberosCredential, type Loan } from '@mcp-delegation/core'
+import {
+  DelegationError,
+  type KerberosContext,
+  type KerberosCredential,
+  type KerberosMessageOptions,
+  type Loan,
+} from '@mcp-delegation/core'
 import { type EngineContext, EngineError, type Ticket } from './engine/engine.ts'
 import type { ExportedCache } from './exported-caches.ts'
 import { ExportedCaches } from './exported-caches.ts'
@@ -112,8 +118,10 @@ export class TicketCredential {
           }
           return await context.step(message(reply))
         }),
-      wrap: (data: Uint8Array) => live(() => context.wrap(message(data))),
-      unwrap: (data: Uint8Array) => live(() => context.unwrap(message(data))),
+      wrap: (data: Uint8Array, how?: KerberosMessageOptions) =>
+        live(async () => await context.wrap(message(data), isEncrypted(how, security))),
+      unwrap: (data: Uint8Array, how?: KerberosMessageOptions) =>
+        live(async () => await context.unwrap(message(data), isEncrypted(how, security))),
       [Symbol.asyncDispose]: end,
     })
   }
@@ -156,6 +164,15 @@ export class TicketCredential {
 function checkLoan(loan: Loan | undefined): void {
   if (loan?.signal.aborted === true)
     throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the lease on this ticket has ended')
+}
+
+/** Whether a message of a context with `offered` is encrypted. */
+function isEncrypted(how: KerberosMessageOptions | undefined, offered: KerberosMessageOptions['security']): boolean {
+  const { security = offered } = how ?? {}
+  if (security === 'integrity' || security === undefined) return false
+  if (security !== 'confidentiality') throw invalid("\"security\" must be 'integrity' or 'confidentiality'")
+  if (offered !== 'confidentiality') throw invalid('the context does not encrypt')
+  return true
 }
 
 function checkBindings(bindings: unknown): Uint8Array | undefined {

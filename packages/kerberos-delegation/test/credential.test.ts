@@ -170,4 +170,32 @@ test('what is no channel binding, no message and no kind of security is refused'
   await context.step()
   await expect(context.step()).rejects.toMatchObject(invalid)
   await expect(context.wrap('text' as never)).rejects.toMatchObject(invalid)
+  await expect(context.wrap(new Uint8Array(), { security: 'privacy' as never })).rejects.toMatchObject(invalid)
+})
+
+test('a message is protected as the context is, or less where that is said, and never more', async () => {
+  const encrypted: boolean[] = []
+  const given = ticket()
+  const { context: make } = given
+  const protect = async (message: Uint8Array, how: boolean) => {
+    encrypted.push(how)
+    return message
+  }
+  const value = made({
+    ...given,
+    context: async (...args) => ({ ...(await make(...args)), wrap: protect, unwrap: protect }),
+  }).value(loan().loan)
+  const x = new Uint8Array(1)
+  const strong = await value.context({ security: 'confidentiality' })
+  for (const security of [undefined, 'confidentiality', 'integrity'] as const) {
+    await strong.wrap(x, { security })
+    await strong.unwrap(x, { security })
+  }
+  const weak = await value.context({ security: 'integrity' })
+  await weak.wrap(x)
+  await weak.unwrap(x)
+  expect(encrypted).toEqual([true, true, true, true, false, false, false, false])
+  await expect(weak.wrap(x, { security: 'confidentiality' })).rejects.toMatchObject({
+    code: 'ERR_DELEGATION_INVALID_REQUEST',
+  })
 })

@@ -44,8 +44,9 @@ export interface EngineContext {
   readonly done: boolean
   /** Answers with the next token, empty where there is none. */
   step(reply: Uint8Array): Promise<Uint8Array>
-  wrap(message: Uint8Array): Promise<Uint8Array>
-  unwrap(message: Uint8Array): Promise<Uint8Array>
+  wrap(message: Uint8Array, encrypted: boolean): Promise<Uint8Array>
+  /** Rejects where the message had to be encrypted, and is not. */
+  unwrap(message: Uint8Array, encrypted: boolean): Promise<Uint8Array>
   close(): Promise<void>
 }
 

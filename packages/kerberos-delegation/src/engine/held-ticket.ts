@@ -92,11 +92,8 @@ function heldContext(helper: HelperProcess, first: Reply<'context'>): EngineCont
   let { done } = first.ok
   let closed = false
 
-  const ask = async (op: 'step' | 'wrap' | 'unwrap', message: Uint8Array): Promise<Uint8Array> => {
+  const live = (): void => {
     if (closed) throw disposed('security context')
-    const reply = await helper.call({ op, context }, message)
-    if (op === 'step') done = (reply as Reply<'step'>).ok.done
-    return own(reply)
   }
 
   return {
@@ -104,9 +101,20 @@ function heldContext(helper: HelperProcess, first: Reply<'context'>): EngineCont
     get done() {
       return done
     },
-    step: (reply) => ask('step', reply),
-    wrap: (message) => ask('wrap', message),
-    unwrap: (message) => ask('unwrap', message),
+    step: async (reply) => {
+      live()
+      const answer = await helper.call({ op: 'step', context }, reply)
+      done = answer.ok.done
+      return own(answer)
+    },
+    wrap: async (message, encrypted) => {
+      live()
+      return own(await helper.call({ op: 'wrap', context, encrypted }, message))
+    },
+    unwrap: async (message, encrypted) => {
+      live()
+      return own(await helper.call({ op: 'unwrap', context, encrypted }, message))
+    },
     close: async () => {
       if (closed) return
       closed = true

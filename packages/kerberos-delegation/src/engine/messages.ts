@@ -60,7 +60,7 @@ export type HelperRequest =
   /** Binary: the acceptor's token. */
   | { readonly op: 'step'; readonly context: number }
   /** Binary: the message. */
-  | { readonly op: 'wrap' | 'unwrap'; readonly context: number }
+  | { readonly op: 'wrap' | 'unwrap'; readonly context: number; readonly encrypted: boolean }
   | { readonly op: 'close'; readonly context: number }
   /** Writes a credential cache file with the target's ticket alone. The path is absolute, in a private folder. */
   | { readonly op: 'export'; readonly ticket: number; readonly path: string }

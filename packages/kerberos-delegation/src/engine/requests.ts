@@ -71,9 +71,9 @@ export function requests({ files, ...options }: RequestsOptions): Requests {
         return { ok: { done: context.done }, binary: token }
       }
       case 'wrap':
-        return { ok: {}, binary: contextOf(request.context).wrap(binary) }
+        return { ok: {}, binary: contextOf(request.context).wrap(binary, request.encrypted) }
       case 'unwrap':
-        return { ok: {}, binary: contextOf(request.context).unwrap(binary) }
+        return { ok: {}, binary: contextOf(request.context).unwrap(binary, request.encrypted) }
       case 'close':
         contexts.get(request.context)?.close()
         contexts.delete(request.context)

@@ -33,12 +33,15 @@ describe.skipIf(!isPrivileged('a real LDAP and file server', unprivilegedBecause
       await lab?.dispose()
     })
 
-    test.each(['alice', 'bob'])('a context logs %s in at an LDAP server, and protects its answers', async (user) => {
+    test.each([
+      ['alice', 'integrity'],
+      ['bob', 'confidentiality'],
+    ] as const)('a context logs %s in at an LDAP server, and protects its answers with %s', async (user, security) => {
       const ticket = await made.ask(user, DC)
-      await using context = await ticket.value.context({ security: 'integrity' })
+      await using context = await ticket.value.context({ security })
       const server = await ldap(lab.address)
       try {
-        await bindWithGssapi(context, server.bind, 'integrity')
+        await bindWithGssapi(context, server.bind, security)
         const answer = await server.search(context)
         expect(answer.includes(sidBytes(lab.sid(user)))).toBe(true)
         expect(answer.includes(sidBytes(lab.sid(user === 'alice' ? 'bob' : 'alice')))).toBe(false)

@@ -175,12 +175,15 @@ describe('a security context', () => {
     const confidential = security === 'confidentiality'
     for (const length of [0, 1, 1000, 70_000]) {
       const message = Buffer.alloc(length, 'x')
-      const { binary } = await kerberos.ask({ op: 'wrap', context }, message)
+      const { binary } = await kerberos.ask({ op: 'wrap', context, encrypted: confidential }, message)
       expect(binary.includes('xxxxxxxxxxxxxxxx')).toBe(!confidential && length > 1)
       const opened = await acceptor.ask({ unwrap: binary.toString('base64') })
       expect(opened).toEqual({ message: message.toString('base64'), confidential })
       const reply = await acceptor.ask({ wrap: message.toString('base64'), confidential })
-      const back = await kerberos.ask({ op: 'unwrap', context }, Buffer.from(reply.message ?? '', 'base64'))
+      const back = await kerberos.ask(
+        { op: 'unwrap', context, encrypted: confidential },
+        Buffer.from(reply.message ?? '', 'base64'),
+      )
       expect(back.binary.equals(message)).toBe(true)
     }
   })
@@ -188,23 +191,38 @@ describe('a security context', () => {
   test('refuses a message that is not encrypted as asked, and is dead then', async () => {
     const context = await established('confidentiality')
     const { message = '' } = await acceptor.ask({ wrap: 'aGVsbG8=', confidential: false })
-    await expect(kerberos.ask({ op: 'unwrap', context }, Buffer.from(message, 'base64'))).rejects.toMatchObject({
+    await expect(
+      kerberos.ask({ op: 'unwrap', context, encrypted: true }, Buffer.from(message, 'base64')),
+    ).rejects.toMatchObject({
       stage: 'context',
       text: expect.stringContaining('not encrypted'),
     })
-    await expect(kerberos.ask({ op: 'wrap', context }, Buffer.from('x'))).rejects.toMatchObject({ stage: 'context' })
+    await expect(kerberos.ask({ op: 'wrap', context, encrypted: false }, Buffer.from('x'))).rejects.toMatchObject({
+      stage: 'context',
+    })
+  })
+
+  test('takes a message that is not encrypted where it is not asked to be, as SASL needs to agree on encryption', async () => {
+    const context = await established('confidentiality')
+    const { message = '' } = await acceptor.ask({ wrap: 'aGVsbG8=', confidential: false })
+    const { binary } = await kerberos.ask({ op: 'unwrap', context, encrypted: false }, Buffer.from(message, 'base64'))
+    expect(binary.toString()).toBe('hello')
   })
 
   test('refuses what was changed, and what was sent before', async () => {
     const context = await established('integrity')
     const { message = '' } = await acceptor.ask({ wrap: 'aGVsbG8=', confidential: false })
     const sent = Buffer.from(message, 'base64')
-    await kerberos.ask({ op: 'unwrap', context }, sent)
-    await expect(kerberos.ask({ op: 'unwrap', context }, sent)).rejects.toMatchObject({ stage: 'context' })
+    await kerberos.ask({ op: 'unwrap', context, encrypted: false }, sent)
+    await expect(kerberos.ask({ op: 'unwrap', context, encrypted: false }, sent)).rejects.toMatchObject({
+      stage: 'context',
+    })
     const second = await established('integrity')
     const changed = Buffer.from((await acceptor.ask({ wrap: 'aGVsbG8=', confidential: false })).message ?? '', 'base64')
     changed[changed.length - 1] = (changed[changed.length - 1] as number) ^ 1
-    await expect(kerberos.ask({ op: 'unwrap', context: second }, changed)).rejects.toMatchObject({ stage: 'context' })
+    await expect(kerberos.ask({ op: 'unwrap', context: second, encrypted: false }, changed)).rejects.toMatchObject({
+      stage: 'context',
+    })
   })
 
   test('refuses an answer that is none, and is dead then', async () => {
@@ -217,11 +235,15 @@ describe('a security context', () => {
 
   test('protects nothing without a layer, and nothing before it is established', async () => {
     const plain = await established(undefined)
-    await expect(kerberos.ask({ op: 'wrap', context: plain }, Buffer.from('x'))).rejects.toMatchObject({
+    await expect(
+      kerberos.ask({ op: 'wrap', context: plain, encrypted: false }, Buffer.from('x')),
+    ).rejects.toMatchObject({
       text: 'the context protects no messages',
     })
     const early = await kerberos.ask({ op: 'context', ticket, security: 'integrity' })
-    await expect(kerberos.ask({ op: 'wrap', context: early.context }, Buffer.from('x'))).rejects.toMatchObject({
+    await expect(
+      kerberos.ask({ op: 'wrap', context: early.context, encrypted: false }, Buffer.from('x')),
+    ).rejects.toMatchObject({
       text: 'the context is not established',
     })
   })
@@ -229,7 +251,9 @@ describe('a security context', () => {
   test('ends with its ticket', async () => {
     const context = await established('integrity')
     await kerberos.ask({ op: 'release', ticket })
-    await expect(kerberos.ask({ op: 'wrap', context }, Buffer.from('x'))).rejects.toMatchObject({ stage: 'context' })
+    await expect(kerberos.ask({ op: 'wrap', context, encrypted: false }, Buffer.from('x'))).rejects.toMatchObject({
+      stage: 'context',
+    })
     await expect(kerberos.ask({ op: 'token', ticket })).rejects.toMatchObject({ stage: 'token' })
   })
 })

@@ -41,8 +41,9 @@ export interface NativeContext {
   readonly token: Buffer
   readonly done: boolean
   step(reply: Uint8Array): Buffer
-  wrap(message: Uint8Array): Buffer
-  unwrap(message: Uint8Array): Buffer
+  wrap(message: Uint8Array, encrypted: boolean): Buffer
+  /** Refuses a message that had to be encrypted, and is not. */
+  unwrap(message: Uint8Array, encrypted: boolean): Buffer
   close(): void
 }
 
@@ -171,11 +172,11 @@ function openContext(
           throw error
         }
       }),
-    wrap: (message) => layered((live) => wrap(live, message, security === 'confidentiality')),
-    unwrap: (message) =>
+    wrap: (message, encrypted) => layered((live) => wrap(live, message, encrypted)),
+    unwrap: (message, encrypted) =>
       layered((live) => {
         const { message: opened, confidential } = unwrap(live, message)
-        if (security === 'confidentiality' && !confidential)
+        if (encrypted && !confidential)
           throw new StageError({ stage: 'context', text: 'the message was not encrypted' })
         return opened
       }),
