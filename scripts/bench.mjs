@@ -83,7 +83,7 @@ async function main() {
   const { names, json } = readArguments()
   const usesKerberos = names.some((name) => name.startsWith('kerberos'))
   const built = ['./packages/*', ...(usesKerberos ? ['./labs'] : [])].map((path) => `--filter=${path}`)
-  if (!setUp(usesKerberos ? COMPILERS : {})) return false
+  if (!(usesKerberos ? setUp(COMPILERS, ['labs/active-directory']) : setUp({}, []))) return false
   if (names.includes('kerberos-tokens')) installPeer()
   if (!run('npx', ['--no', 'turbo', 'run', 'build', ...built, '--output-logs=errors-only'])) return false
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.versions.node}`

@@ -13,7 +13,8 @@ if (!Object.hasOwn(LABS, name ?? '')) {
   console.error(`there is no lab "${name}". There are: ${Object.keys(LABS).join(', ')}`)
   process.exit(1)
 }
-if (!setUp() || !run('npm', ['run', '--silent', 'build', '--', '--filter=./labs'])) process.exit(1)
+if (!setUp({}, [`labs/${LABS[name]}`]) || !run('npm', ['run', '--silent', 'build', '--', '--filter=./labs']))
+  process.exit(1)
 
 const lab = spawn(process.execPath, [`${root}/labs/dist/${LABS[name]}/main.js`], { stdio: 'inherit' })
 // Ctrl-C in a terminal reaches the lab too; a signal sent to this process alone does not.

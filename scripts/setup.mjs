@@ -7,38 +7,44 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** The labs that need Debian packages. */
-const LABS = ['active-directory']
+/** Whose needs there are tables of, debian.json: a lab's, and those of tests besides the labs. */
+const FOLDERS = ['labs/active-directory', 'test']
 /** What Debian asks before it starts a server that a package brings. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
-/** Runs a command with its output shown and no input. Returns whether it succeeded. */
-export function run(command, args, { env = {}, cwd = root } = {}) {
-  const { status, error } = spawnSync(command, args, {
+/**
+ * Runs a command without input. Its output is shown: at once, or with `quiet` only where it fails. Returns whether it
+ * succeeded.
+ */
+export function run(command, args, { env = {}, cwd = root, quiet = false } = {}) {
+  const output = quiet ? 'pipe' : 'inherit'
+  const { status, error, stdout, stderr } = spawnSync(command, args, {
     cwd,
     env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', ...env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', output, output],
+    maxBuffer: 2 ** 26,
     shell: process.platform === 'win32',
   })
   if (error) console.error(`${command}: ${error.message}`)
+  if (quiet && status !== 0) process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`)
   return status === 0
 }
 
 /**
- * Brings everything up to date: the Debian packages of those labs that are in `labs`, and those in `more`, which is like
- * the labs' own tables. Returns whether the project's commands can run now.
+ * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, and those in `more`,
+ * which is like the tables. Returns whether the project's commands can run now.
  */
-export function setUp(more = {}, labs = LABS) {
-  const tables = LABS.filter((lab) => labs.includes(lab)).map(debianPackagesOf)
+export function setUp(more = {}, folders = FOLDERS) {
+  const tables = FOLDERS.filter((folder) => folders.includes(folder)).map(debianPackagesOf)
   return ensureNode() && ensureNpmPackages() && ensureDebianPackages(Object.assign({}, ...tables, more))
 }
 
 /**
- * What a lab needs: Debian packages, by each the program or the path that shows that it is installed. In a path, a
+ * What a folder needs: Debian packages, by each the program or the path that shows that it is installed. In a path, a
  * folder named `*` stands for any one, as that of the machine's architecture.
  */
-function debianPackagesOf(lab) {
-  return JSON.parse(readFileSync(join(root, 'labs', lab, 'debian.json'), 'utf8'))
+function debianPackagesOf(folder) {
+  return JSON.parse(readFileSync(join(root, folder, 'debian.json'), 'utf8'))
 }
 
 function ensureNode() {
@@ -82,8 +88,8 @@ function installDebian(names) {
   if (forbid) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     return (
-      run('apt-get', ['update', '-qq'], { env }) &&
-      run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], { env })
+      run('apt-get', ['update', '-qq'], { env, quiet: true }) &&
+      run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...names], { env, quiet: true })
     )
   } finally {
     if (forbid) rmSync(POLICY)
