@@ -1,10 +1,12 @@
-import { unlinkSync } from 'node:fs'
+import { rmdirSync, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
 
 /** The files that this process has written, so that none outlives it. */
 export interface ExportedFiles {
   add(path: string): void
   /** Removes a file that was added; others are left alone. */
   remove(path: string): void
+  /** Removes all files, and their private folders where those are empty then. */
   removeAll(): void
 }
 
@@ -25,6 +27,7 @@ export function exportedFiles(): ExportedFiles {
       for (const path of paths) {
         try {
           remove(path)
+          rmdirSync(dirname(path))
         } catch {
           // The others are removed all the same.
         }

@@ -8,7 +8,10 @@ import type { Answer, Requests } from './requests.ts'
 
 const CHANNEL = 3
 const ROOM_FOR_JSON = 1024
+/** In seconds. */
+const PATIENCE = 30
 
+const parent = process.ppid
 const files = exportedFiles()
 
 /** `process.exit` would wait for threads that wait for a KDC. */
@@ -21,6 +24,10 @@ function die(why?: unknown): void {
 process.on('uncaughtException', die)
 // The parent decides when this process ends. SIGUSR1 would let a debugger in.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1'] as const) process.on(signal, () => {})
+// Sent by the system when the parent ends; from anybody else it means nothing.
+process.on('SIGUSR2', () => {
+  if (process.ppid !== parent) die()
+})
 process.umask(0o077)
 
 const channel = new Socket({ fd: CHANNEL })
@@ -44,8 +51,9 @@ function fail(id: number, error: unknown, failureOf: (error: unknown) => HelperF
 /** Loads the native libraries, or what says why there are none. */
 async function load(): Promise<{ requests: Requests; failureOf: (error: unknown) => HelperFailure | undefined }> {
   try {
-    const { harden } = await import('./native/hardening.ts')
+    const { endIfHung, harden } = await import('./native/hardening.ts')
     harden()
+    endIfHung(PATIENCE)
     const { requests } = await import('./requests.ts')
     const { StageError } = await import('./native/stages.ts')
     return {

@@ -41,11 +41,12 @@ function bind<Name extends string>(file: string | null, prefix: string, signatur
 }
 
 /** The C library, as the process has it. */
-export const libc: Calls<'malloc' | 'free' | 'prctl' | 'setrlimit'> = bind(null, '', {
+export const libc: Calls<'malloc' | 'free' | 'prctl' | 'setrlimit' | 'alarm'> = bind(null, '', {
   malloc: 'pz',
   free: 'vp',
   prctl: 'iillll',
   setrlimit: 'iib',
+  alarm: 'uu',
 })
 
 /** Copies from an address into bytes. */
