@@ -1,8 +1,7 @@
-import { accessSync, constants, statSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Ticket } from './engine/engine.ts'
+import { volatileFolder } from './volatile-folder.ts'
 
 /** A credential cache file, until it is disposed. */
 export interface ExportedCache extends AsyncDisposable {
@@ -50,15 +49,4 @@ export class ExportedCaches {
   async removeAll(): Promise<void> {
     await Promise.all([...this.#open].map((cache) => cache[Symbol.asyncDispose]()))
   }
-}
-
-/** A folder whose files don't outlive the machine's memory, where there is one that we may write. */
-function volatileFolder(): string {
-  for (const folder of [`/run/user/${process.getuid?.()}`, '/dev/shm'])
-    try {
-      if (!statSync(folder).isDirectory()) continue
-      accessSync(folder, constants.W_OK | constants.X_OK)
-      return folder
-    } catch {}
-  return tmpdir()
 }

@@ -2,7 +2,7 @@ import type { Engine, EngineOptions } from './engine.ts'
 import { heldTicket } from './held-ticket.ts'
 import { type HelperCommand, helperCommand, startHelperProcess } from './helper-process.ts'
 import { kdcGate } from './kdc-gate.ts'
-import { kdcOrders } from './kdc-orders.ts'
+import { kdcOrders, threadsFor } from './kdc-orders.ts'
 import { succession } from './succession.ts'
 
 /**
@@ -11,7 +11,7 @@ import { succession } from './succession.ts'
  */
 export function createEngine(options: EngineOptions, command: HelperCommand = helperCommand): Engine {
   const { principal, keytabPath, rules, maxConcurrent, profile, deadline, log } = options
-  const start = { principal, keytabPath, rules, maxConcurrent }
+  const start = { principal, keytabPath, rules, maxConcurrent: threadsFor(maxConcurrent) }
   const processes = succession(
     (events) => startHelperProcess({ command, profile, start, deadline, log, ...events }),
     log,

@@ -5,7 +5,7 @@ import type { Logger } from '@mcp-delegation/core'
 import { EngineError } from './engine.ts'
 import { encodeFrame, frameDecoder, type Message } from './frames.ts'
 import type { HelperAnswers, HelperFailure, HelperRequest, Start } from './messages.ts'
-import { openProfile } from './profile-file.ts'
+import { writeProfile } from './profile-file.ts'
 import { logStderr } from './stderr-lines.ts'
 
 /** What is run as the helper process: for tests another clock, or another program. */
@@ -87,8 +87,8 @@ const failed = (failure: HelperFailure): EngineError =>
   new EngineError('failed', `Kerberos failed in step "${failure.stage}": ${failure.text}`, { failure })
 
 /** No PATH, no NODE_OPTIONS, no default cache or keytab: nothing of the server's environment counts. */
-const environment = (extra: HelperCommand['env']): Record<string, string> => ({
-  KRB5_CONFIG: '/proc/self/fd/4',
+const environment = (profile: string, extra: HelperCommand['env']): Record<string, string> => ({
+  KRB5_CONFIG: profile,
   KRB5CCNAME: 'MEMORY:nobody',
   KRB5RCACHENAME: 'none:',
   KRB5RCACHETYPE: 'none',
@@ -108,16 +108,21 @@ export async function startHelperProcess(options: HelperProcessOptions): Promise
   const { command } = options
   let child: ChildProcess
   try {
-    const profile = await openProfile(options.profile)
+    const profile = await writeProfile(options.profile)
+    // The process removes it too, when this one has gone.
+    const remove = (): void => void profile.remove().catch(() => {})
     try {
       child = spawn(command.file, command.args, {
         cwd: '/',
-        env: environment(command.env),
-        stdio: ['ignore', 'ignore', 'pipe', 'pipe', profile.fd],
+        env: environment(profile.path, command.env),
+        stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
       })
-    } finally {
-      await profile.close()
+    } catch (error) {
+      remove()
+      throw error
     }
+    child.once('exit', remove)
+    child.once('error', remove)
   } catch (cause) {
     throw new EngineError('lost', 'the Kerberos process could not be started', { cause })
   }

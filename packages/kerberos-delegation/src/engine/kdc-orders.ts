@@ -7,8 +7,19 @@ import type { Succession } from './succession.ts'
 export interface KdcOrdersOptions {
   /** How long one order may take from the call on, in milliseconds. */
   readonly deadline: number
-  /** How many threads the helper process has. */
+  /** How many calls that may still be answered in time run at once. */
   readonly maxConcurrent: number
+}
+
+/**
+ * How many threads the helper process may have besides: those that hang in a KDC that is silent are replaced, so that
+ * the process with its tickets outlives the half minute after which the library gives up, at a probe each five seconds.
+ */
+const SPARE_THREADS = 8
+
+/** How many threads the helper process may have in all. */
+export function threadsFor(maxConcurrent: number): number {
+  return maxConcurrent + SPARE_THREADS
 }
 
 /** A ticket that has come, and the process that holds it. */
@@ -98,12 +109,12 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
         return
       }
       if (threads?.helper !== helper) threads = { helper, busy: 0, stuck: 0 }
-      if (threads.stuck >= maxConcurrent) {
+      if (threads.stuck >= threadsFor(maxConcurrent)) {
         helper.kill('the KDC held all of its threads')
         awaitProcess()
         return
       }
-      if (threads.busy >= maxConcurrent) return
+      if (threads.busy - threads.stuck >= maxConcurrent || threads.busy >= threadsFor(maxConcurrent)) return
       queue.delete(waiting)
       void send(waiting, threads)
     }

@@ -6,7 +6,7 @@ export interface Start {
   readonly principal: string
   readonly keytabPath: string
   readonly rules: JudgementRules
-  /** How many calls to the KDC run at once. */
+  /** How many calls to the KDC run at once, those included that nobody waits for any more. */
   readonly maxConcurrent: number
 }
 

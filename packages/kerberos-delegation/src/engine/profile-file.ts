@@ -1,24 +1,31 @@
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { volatileFolder } from '../volatile-folder.ts'
+
+/** A file until it is removed. */
+export interface ProfileFile {
+  readonly path: string
+  remove(): Promise<void>
+}
 
 /**
- * An open file with `text` that has no name any more: the process that inherits the descriptor reads it as
- * `/proc/self/fd/<n>`, as often as it likes, and nothing can be left behind, however either process ends.
- * Until it is unlinked it stands with mode 0600 in a folder of mode 0700 of its own.
+ * Writes `text` to a file of mode 0600 in a folder of its own of mode 0700. In memory where that can be had: the library
+ * looks for the file several times for each token.
  */
-export async function openProfile(text: string): Promise<FileHandle> {
-  const folder = await mkdtemp(join(tmpdir(), 'mcp-delegation-'))
+export async function writeProfile(text: string): Promise<ProfileFile> {
+  const folder = await mkdtemp(join(volatileFolder(), 'mcp-delegation-profile-'))
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   try {
     const path = join(folder, 'krb5.conf')
-    const writer = await open(path, 'wx', 0o600)
+    const file = await open(path, 'wx', 0o600)
     try {
-      await writer.writeFile(text)
+      await file.writeFile(text)
     } finally {
-      await writer.close()
+      await file.close()
     }
-    return await open(path, 'r')
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+    return { path, remove }
+  } catch (error) {
+    await remove()
+    throw error
   }
 }

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import {
   children,
@@ -7,7 +7,6 @@ import {
   fakeEngine,
   isRunning,
   never,
-  openFiles,
   orderFor,
   reportOf,
   scratch,
@@ -46,11 +45,11 @@ test('the process is told the account, the keytab and the rules, and nothing of 
     principal: 'svc-mcp@CORP.EXAMPLE',
     keytabPath: '/nowhere',
     rules: { pac: 'required', deny: [], requireGroupSid: [] },
-    maxConcurrent: 3,
+    maxConcurrent: 11,
   })
   const { PLAN: _, ...env } = report.env
   expect(env).toEqual({
-    KRB5_CONFIG: '/proc/self/fd/4',
+    KRB5_CONFIG: expect.stringMatching(/^\/.*\/mcp-delegation-profile-\w+\/krb5\.conf$/),
     KRB5CCNAME: 'MEMORY:nobody',
     KRB5RCACHENAME: 'none:',
     KRB5RCACHETYPE: 'none',
@@ -60,10 +59,12 @@ test('the process is told the account, the keytab and the rules, and nothing of 
     _NO_WINBINDD: '1',
   })
   expect(report.cwd).toBe('/')
-  // It was read twice: the descriptor can be opened again and again.
   expect(report.profile).toBe('[libdefaults]\n# the whole of it\n32')
+  const path = report.env['KRB5_CONFIG'] ?? ''
+  expect([statSync(path).mode & 0o777, statSync(dirname(path)).mode & 0o777]).toEqual([0o600, 0o700])
   expect(readdirSync(temporary)).toEqual([])
-  expect(openFiles(process.pid).filter((name) => name.includes('krb5.conf'))).toEqual([])
+  await engine.dispose()
+  await expect.poll(() => existsSync(dirname(path))).toBe(false)
 })
 
 test('one process serves all, and none is started before it is needed', async () => {

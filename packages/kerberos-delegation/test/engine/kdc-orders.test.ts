@@ -121,19 +121,22 @@ test('while the probe is under way the others are refused', async () => {
   expect(errors.map(({ kind }) => kind)).toEqual(['late', 'open', 'open', 'open', 'open'])
 })
 
-test('when all threads are stuck, the probe gets a new process', async () => {
+test('each probe of a silent KDC has a spare thread, and when those are stuck too it gets a new process', async () => {
   const kdc = fakeKdc()
-  const { engine } = fakeEngine({ kdc: kdc.path }, { probeInterval: 100, deadline: 400 })
+  const { engine } = fakeEngine({ kdc: kdc.path }, { probeInterval: 100, deadline: 200 })
   await warm(engine)
   const held = await engine.obtain(orderFor('first'), obtain)
   const { pid } = await reportOf(held)
   kdc.say('hung')
   await Promise.all(users(8).map((name) => failureOf(engine.obtain(orderFor(name), obtain))))
-  expect((await reportOf(held)).pid).toBe(pid)
-  await turn(120)
-  const probe = await failureOf(engine.obtain(orderFor('alice'), obtain))
-  expect(probe.kind).toBe('late')
-  expect(probe.took).toBeLessThan(600)
+  for (let probe = 0; probe < 9; probe++) {
+    expect(held.usable).toBe(true)
+    expect((await reportOf(held)).pid).toBe(pid)
+    await turn(120)
+    const { kind, took } = await failureOf(engine.obtain(orderFor('alice'), obtain))
+    expect(kind).toBe('late')
+    expect(took).toBeLessThan(400)
+  }
   expect(held.usable).toBe(false)
   kdc.say('up')
   await turn(120)
