@@ -11,7 +11,7 @@ const known = readdirSync(folder)
   .filter((file) => file.endsWith('.mjs'))
   .map((file) => file.slice(0, -'.mjs'.length))
 
-/** What the benchmarks on Kerberos compile with, in the form that `setUp` takes. */
+/** What the benchmarks on Kerberos compile with, in the form of the tables that `setUp` reads. */
 const COMPILERS = {
   gcc: 'gcc',
   'g++': 'g++',
@@ -83,7 +83,7 @@ async function main() {
   const { names, json } = readArguments()
   const usesKerberos = names.some((name) => name.startsWith('kerberos'))
   const built = ['./packages/*', ...(usesKerberos ? ['./labs'] : [])].map((path) => `--filter=${path}`)
-  if (!(usesKerberos ? setUp(COMPILERS, ['labs/active-directory']) : setUp({}, []))) return false
+  if (!setUp(usesKerberos ? { more: COMPILERS, folders: ['labs/active-directory'] } : { folders: [] })) return false
   if (names.includes('kerberos-tokens')) installPeer()
   if (!run('npx', ['--no', 'turbo', 'run', 'build', ...built, '--output-logs=errors-only'])) return false
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.versions.node}`

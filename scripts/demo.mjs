@@ -15,7 +15,10 @@ if (!examples.includes(name)) {
   process.exit(1)
 }
 // An example that needs a lab has its name.
-if (!setUp({}, [`labs/${name}`]) || !run('npm', ['run', '--silent', 'build', '--', `--filter=./examples/${name}`]))
+if (
+  !setUp({ folders: [`labs/${name}`] }) ||
+  !run('npm', ['run', '--silent', 'build', '--', `--filter=./examples/${name}`])
+)
   process.exit(1)
 
 const example = spawn(process.execPath, [`${root}/examples/${name}/dist/main.js`, ...args], { stdio: 'inherit' })

@@ -13,7 +13,7 @@ if (!Object.hasOwn(LABS, name ?? '')) {
   console.error(`there is no lab "${name}". There are: ${Object.keys(LABS).join(', ')}`)
   process.exit(1)
 }
-if (!setUp({}, [`labs/${LABS[name]}`]) || !run('npm', ['run', '--silent', 'build', '--', '--filter=./labs']))
+if (!setUp({ folders: [`labs/${LABS[name]}`] }) || !run('npm', ['run', '--silent', 'build', '--', '--filter=./labs']))
   process.exit(1)
 
 const lab = spawn(process.execPath, [`${root}/labs/dist/${LABS[name]}/main.js`], { stdio: 'inherit' })

@@ -32,11 +32,11 @@ export function run(command, args, { env = {}, cwd = root, quiet = false } = {})
 
 /**
  * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, and those in `more`,
- * which is like the tables. Returns whether the project's commands can run now.
+ * which is like the tables. Returns whether the caller can go on; with `optional` it can without Debian packages.
  */
-export function setUp(more = {}, folders = FOLDERS) {
+export function setUp({ more = {}, folders = FOLDERS, optional = false } = {}) {
   const tables = FOLDERS.filter((folder) => folders.includes(folder)).map(debianPackagesOf)
-  return ensureNode() && ensureNpmPackages() && ensureDebianPackages(Object.assign({}, ...tables, more))
+  return ensureNode() && ensureDebianPackages(Object.assign({}, ...tables, more), optional) && ensureNpmPackages()
 }
 
 /**
@@ -71,13 +71,12 @@ function isInstalled() {
   })
 }
 
-function ensureDebianPackages(packages) {
+function ensureDebianPackages(packages, optional) {
   const missing = Object.keys(packages).filter((name) => !isThere(packages[name]))
   if (missing.length === 0) return true
   if (existsSync('/usr/bin/apt-get') && process.getuid?.() === 0) return installDebian(missing)
-  const names = missing.join(' ')
-  console.error(`not installed: ${names}. On Debian: sudo apt-get install --no-install-recommends ${names}`)
-  return true
+  console.error(`missing, on Debian as root: apt-get install --no-install-recommends ${missing.join(' ')}`)
+  return optional
 }
 
 /** Installs packages; servers that they bring are not started: the labs start their own. */
@@ -107,4 +106,4 @@ function isThere(proof) {
   return existsSync(before) && readdirSync(before).some((name) => existsSync(before + name + after))
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = setUp() ? 0 : 1
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = setUp({ optional: true }) ? 0 : 1

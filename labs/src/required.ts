@@ -26,7 +26,7 @@ export function missingPackages(table: string): readonly string[] {
   )
   if (lacking.length === 0) return []
   const names = lacking.map(([name]) => name).join(' ')
-  return [`not installed: ${names}. On Debian: sudo apt-get install --no-install-recommends ${names}`]
+  return [`missing, on Debian as root: apt-get install --no-install-recommends ${names}`]
 }
 
 /**

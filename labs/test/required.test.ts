@@ -20,7 +20,7 @@ test('a package is there when its program or its path is', () => {
   expect(missingPackages(table)).toEqual([])
   writeFileSync(table, JSON.stringify({ dash: 'sh', one: 'no-such-program', two: '/no/such/*/path' }))
   expect(missingPackages(table)).toEqual([
-    'not installed: one two. On Debian: sudo apt-get install --no-install-recommends one two',
+    'missing, on Debian as root: apt-get install --no-install-recommends one two',
   ])
 })
 
