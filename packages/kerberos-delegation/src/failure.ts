@@ -120,6 +120,13 @@ function reasonOf(failure: HelperFailure): KerberosReason {
   }
 }
 
+/** The user as a word of a command that somebody may paste into a shell: users choose names, such as `x$(reboot)`. */
+function wordOf({ user, realm }: Circumstances): string {
+  if (user === undefined) return 'the user'
+  const name = user.endsWith(`@${realm}`) ? user.slice(0, -realm.length - 1) : user
+  return /^[A-Za-z0-9_][A-Za-z0-9_.@-]*$/.test(name) ? name : 'ACCOUNT'
+}
+
 /** A failure of the engine as the one error of this framework; its cause says what to do. */
 export function failureOf(error: EngineError, of: Circumstances): DelegationError {
   const { kind, failure, retryAt } = error
@@ -127,7 +134,7 @@ export function failureOf(error: EngineError, of: Circumstances): DelegationErro
   const { code, message, remedy } = EXPLANATIONS[reason]
   const words: Words = {
     ...of,
-    person: of.user?.replace(new RegExp(`@${of.realm.replaceAll('.', '\\.')}$`), '') ?? 'the user',
+    person: wordOf(of),
     spn: of.target ?? 'SPN',
     sid: failure?.sid ?? 'a SID',
   }

@@ -69,7 +69,7 @@ export function kerberosDelegation(
       const mapped = mapping.principal(session)
       if (mapped === undefined) return undefined
       const user = userOf(checked, mapped)
-      if (userPrincipalName !== undefined && !isSame(checked.userOf(userPrincipalName.toLowerCase()), user))
+      if (userPrincipalName !== undefined && !isSame(checked.userOf(userPrincipalName), user))
         throw denied("the user principal name is not the caller's")
       return user.name
     },

@@ -113,11 +113,8 @@ export function checkOptions(options: KerberosDelegationOptions): CheckedOptions
     userOf: userNames({ realm, realms }),
     rules: {
       pac,
-      deny: checkSids(options.deny ?? [], 'deny'),
-      requireGroupSid: checkSids(
-        typeof options.requireGroupSid === 'string' ? [options.requireGroupSid] : (options.requireGroupSid ?? []),
-        'requireGroupSid',
-      ),
+      deny: options.deny === undefined ? [] : checkSids(options.deny, 'deny'),
+      requireGroupSid: checkRequired(options.requireGroupSid),
     },
     maxTicketLifetime,
     deadline,
@@ -194,6 +191,14 @@ function checkSids(given: readonly string[], option: string): readonly string[] 
     if (sid === undefined) throw new TypeError(`"${option}[${index}]" must be a SID: S-1-5-21-…`)
     return sid
   })
+}
+
+/** A list that is there and empty would let everybody in. */
+function checkRequired(given: KerberosDelegationOptions['requireGroupSid']): readonly string[] {
+  if (given === undefined) return []
+  const sids = checkSids(typeof given === 'string' ? [given] : given, 'requireGroupSid')
+  if (sids.length === 0) throw new TypeError('"requireGroupSid" must name at least one group where it is given')
+  return sids
 }
 
 function checkRange(value: unknown, option: string, min: number, max: number): void {

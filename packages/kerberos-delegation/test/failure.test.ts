@@ -110,6 +110,19 @@ test('a remedy names the account, the target and the user, in words for both kin
   expect(explained({ stage: 'service', minor: -1765328360 }).cause.remedy).toContain('/etc/svc-mcp.keytab')
 })
 
+test('a name that a shell would run is in no remedy', () => {
+  for (const name of ['x$(reboot)', "x'y", 'x`id`', '-rf', 'x&y', 'x!y', '{x}', 'x\ny']) {
+    for (const [stage, minor] of rows) {
+      const failure = { stage, minor, text: 'the library said so' }
+      const { cause } = failureOf(new EngineError('failed', 'failed', { failure }), {
+        ...of,
+        user: `${name}@CORP.EXAMPLE`,
+      })
+      expect((cause as KerberosError).remedy).not.toContain(name)
+    }
+  }
+})
+
 test('what a model may see names no account, no server and no file', () => {
   for (const [stage, minor] of rows) {
     const { message } = explained({ stage, minor })

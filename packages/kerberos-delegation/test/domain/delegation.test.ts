@@ -131,6 +131,9 @@ describe('the user principal name of a request', () => {
       await expect(
         registry.delegate('intranet', session('alice'), { targetService: BACKEND, userPrincipalName }),
       ).rejects.toMatchObject({ code: 'ERR_DELEGATION_DENIED' })
+    await expect(
+      registry.delegate('intranet', session('kate'), { targetService: BACKEND, userPrincipalName: '\u212Aate' }),
+    ).rejects.toMatchObject({ message: "the user principal name is not the caller's" })
     expect(lab.requests(start)).toEqual([])
   })
 })
