@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import { exportedFiles } from './exported-files.ts'
 import { encodeFrame, frameDecoder, maxFrameLength } from './frames.ts'
 import type { HelperFailure, HelperRequest } from './messages.ts'
+import { isProfile } from './profile-file.ts'
 import type { Answer, Requests } from './requests.ts'
 
 /** The helper process: it holds the service's keys and all tickets, and serves its parent through file descriptor 3. */
@@ -13,6 +14,8 @@ const PATIENCE = 30
 
 const parent = process.ppid
 const files = exportedFiles()
+const profile = process.env['KRB5_CONFIG']
+if (isProfile(profile)) files.add(profile)
 
 /** `process.exit` would wait for threads that wait for a KDC. */
 function die(why?: unknown): void {

@@ -1,6 +1,13 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { volatileFolder } from '../volatile-folder.ts'
+
+const FOLDER = 'mcp-delegation-profile-'
+
+/** Whether {@link writeProfile} makes such paths. */
+export function isProfile(path: string | undefined): path is string {
+  return path !== undefined && basename(path) === 'krb5.conf' && basename(dirname(path)).startsWith(FOLDER)
+}
 
 /** A file until it is removed. */
 export interface ProfileFile {
@@ -13,7 +20,7 @@ export interface ProfileFile {
  * looks for the file several times for each token.
  */
 export async function writeProfile(text: string): Promise<ProfileFile> {
-  const folder = await mkdtemp(join(volatileFolder(), 'mcp-delegation-profile-'))
+  const folder = await mkdtemp(join(volatileFolder(), FOLDER))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   try {
     const path = join(folder, 'krb5.conf')

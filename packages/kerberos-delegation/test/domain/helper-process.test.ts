@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   type ActiveDirectory,
   type ApacheBackend,
@@ -122,17 +122,21 @@ test('what the process of the server has in its environment and its caches never
   }
 })
 
-test('nothing stays on disk', async () => {
+test('nothing is on disk but the profile, which goes with the process', async () => {
   const own = mkdtempSync(join(lab.folder, 'tmp-'))
   const before = process.env['TMPDIR']
   process.env['TMPDIR'] = own
   try {
-    const { ask } = open(lab)
+    const { ask, registry } = open(lab)
     await (await ask('alice')).value.negotiate()
     expect(readdirSync(own)).toEqual([])
     const [pid] = engines()
+    const profile = /(?:^|\0)KRB5_CONFIG=([^\0]+)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] ?? ''
+    expect(readdirSync(dirname(profile))).toEqual(['krb5.conf'])
     const files = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
     expect(files.filter((path) => path.startsWith('/') && !/^\/(?:dev|proc)\/| \(deleted\)$/.test(path))).toEqual([])
+    await registry[Symbol.asyncDispose]()
+    await expect.poll(() => existsSync(dirname(profile))).toBe(false)
   } finally {
     if (before === undefined) delete process.env['TMPDIR']
     else process.env['TMPDIR'] = before

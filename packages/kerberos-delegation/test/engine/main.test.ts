@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type ActiveDirectory, activeDirectory } from '@mcp-delegation/labs/active-directory'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import {
@@ -322,6 +322,7 @@ describe('the process', () => {
     kerberos.channel.end()
     expect(await kerberos.ended).toBe('SIGKILL')
     expect(performance.now() - from).toBeLessThan(1000)
+    expect(existsSync(dirname(kerberos.profile))).toBe(false)
   })
 
   test('dies of a frame that it does not understand', async () => {
