@@ -229,7 +229,7 @@ export const EXPLANATIONS: Readonly<Record<KerberosReason, Explanation>> = {
     UNAVAILABLE,
     'the Kerberos engine was restarted',
     () =>
-      'The helper process had stopped, and its tickets with it; the next call starts a new one. Where that happens again, its last words are in the log at level debug',
+      'The helper process had stopped, and its tickets with it; the next call starts a new one. Where that happens again, its last words are in the log',
   ),
   'ticket-released': explain(UNAVAILABLE, 'the ticket was released', () => 'The next call is issued a new one'),
   'peer-refused': explain(

@@ -12,7 +12,7 @@ const printable = (line: string): string => {
 }
 
 /**
- * Logs what a process writes to its standard error at debug: the first 200 lines, 500 characters of each, control
+ * Logs what a process writes to its standard error, which is trouble, at warn: the first 200 lines, 500 characters of each, control
  * characters escaped. Reads on after that, so that the process never waits. Answers with the last lines seen.
  */
 export function logStderr(stream: Readable, log: Logger): () => readonly string[] {
@@ -25,8 +25,8 @@ export function logStderr(stream: Readable, log: Logger): () => readonly string[
     last.push(text)
     if (last.length > LAST_LINES) last.shift()
     count++
-    if (count <= MAX_LINES) log.debug({ line: text }, 'the Kerberos process writes')
-    else if (count === MAX_LINES + 1) log.debug({}, 'the Kerberos process writes more, which is not logged')
+    if (count <= MAX_LINES) log.warn({ line: text }, 'the Kerberos process writes')
+    else if (count === MAX_LINES + 1) log.warn({}, 'the Kerberos process writes more, which is not logged')
   }
   stream.setEncoding('utf8')
   stream.on('data', (chunk: string) => {

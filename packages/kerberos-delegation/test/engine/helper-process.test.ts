@@ -172,11 +172,11 @@ test('orders that wait for a process that hangs at its start are late', async ()
   expect(error.took).toBeLessThan(500)
 })
 
-test('what the process writes to its standard error is logged at debug, escaped', async () => {
+test('what the process writes to its standard error is logged at warn, escaped', async () => {
   const { engine, lines } = fakeEngine({ exitAtOnce: 1 })
   await failureOf(engine.obtain(orderFor('alice'), obtain))
   expect(lines).toContainEqual({
-    level: 'debug',
+    level: 'warn',
     fields: { line: 'Cannot find\\u{7} the library' },
     message: 'the Kerberos process writes',
   })

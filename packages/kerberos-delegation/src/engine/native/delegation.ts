@@ -121,13 +121,19 @@ function evidenceOf(user: TicketUser, own: Credential, { as, rules, service }: D
       : judge(pac, user, rules, { delegate: service !== undefined })
     if (judgement !== undefined)
       throw new StageError({ stage: 'judge', text: `refused: ${judgement.refusal}`, ...judgement })
-    if (!user.enterprise && client !== user.name)
+    // The domain may answer with the account's own case.
+    if (!user.enterprise && lower(client) !== lower(user.name))
       throw new StageError({ stage: 'self', text: `the KDC answered with a ticket of ${client}, not of ${user.name}` })
     return { credential, client, pac }
   } catch (error) {
     releaseCredential(credential)
     throw error
   }
+}
+
+/** ASCII letters alone: another letter never becomes one of them. */
+function lower(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }
 
 /**
