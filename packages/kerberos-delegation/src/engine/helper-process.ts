@@ -123,6 +123,8 @@ export async function startHelperProcess(options: HelperProcessOptions): Promise
     }
     child.once('exit', remove)
     child.once('error', remove)
+    // Without file descriptors there is not even a channel.
+    if ((child.stdio as unknown) === undefined) throw await new Promise((resolve) => child.once('error', resolve))
   } catch (cause) {
     throw new EngineError('lost', 'the Kerberos process could not be started', { cause })
   }

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { fakeCommand, fakeKdc, isRunning, type Plan, scratch } from '../fixtures/fake-engine.ts'
 
@@ -100,6 +101,17 @@ test('a server that exits or fails with a call in flight leaves nothing behind',
     expect(server.leftovers()).toEqual([])
   }
 })
+
+test('a server without free file descriptors is told so, and lives on', async () => {
+  const outOfDescriptors = fileURLToPath(new URL('../fixtures/out-of-descriptors.mjs', import.meta.url))
+  const command = 'ulimit -n 64 && exec "$0" "$@"'
+  const args = ['-c', command, process.execPath, outOfDescriptors, JSON.stringify(fakeCommand({}))]
+  const { stdout } = await promisify(execFile)('bash', args, { env: { ...process.env, TMPDIR: scratch() } })
+  const kinds = JSON.parse(stdout) as string[]
+  expect(kinds.at(0)).toBe('served')
+  expect(kinds.at(-1)).toBe('served')
+  expect(new Set(kinds)).toEqual(new Set(['served', 'lost']))
+}, 30_000)
 
 test('a server that disposed its engine ends', async () => {
   const server = await parent('dispose')
