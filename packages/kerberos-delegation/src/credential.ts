@@ -94,10 +94,15 @@ export class TicketCredential {
     const leave = (): void => void end()
     loan?.signal.addEventListener('abort', leave, { once: true })
     if (loan?.signal.aborted === true) leave()
-    const live = async <T>(work: () => Promise<T>): Promise<T> => {
+    const check = (): void => {
       checkLoan(loan)
       if (!this.#contexts.has(context)) throw invalid('the context has ended')
-      return await this.#ask(work)
+    }
+    const live = async <T>(work: () => Promise<T>): Promise<T> => {
+      check()
+      const result = await this.#ask(work)
+      check()
+      return result
     }
     const message = (data: unknown): Uint8Array => {
       if (data instanceof Uint8Array) return data

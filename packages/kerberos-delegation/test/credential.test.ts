@@ -93,6 +93,24 @@ test('a context that is made after the end of the lease is closed', async () => 
   await expect.poll(() => given.calls).toEqual(['close'])
 })
 
+test('what a context answers after the end of the lease is not handed out', async () => {
+  for (const use of ['step', 'wrap', 'unwrap'] as const) {
+    const { loan: lent, end } = loan()
+    const given = ticket()
+    const late = async (message: Uint8Array): Promise<Uint8Array> => {
+      end()
+      return message
+    }
+    const value = made({
+      ...given,
+      context: async (...args) => ({ ...(await given.context(...args)), [use]: late }),
+    }).value(lent)
+    const context = await value.context({ security: 'integrity' })
+    await context.step()
+    await expect(context[use](new Uint8Array(1))).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+  }
+})
+
 test('a cache that is written after the end of the lease is removed', async () => {
   const { loan: lent, end } = loan()
   const paths: string[] = []

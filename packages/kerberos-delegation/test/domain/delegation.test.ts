@@ -5,7 +5,7 @@ import {
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
-import { BACKEND, delegations, type Intranet, intranet, refusalOf, seenBy, session, test } from './support.ts'
+import { BACKEND, delegations, type Intranet, ISSUER, intranet, refusalOf, seenBy, session, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend
@@ -31,6 +31,7 @@ const open: typeof intranet = (...args) => {
   return made
 }
 
+const DB = 'MSSQLSvc/db.corp.example:1433'
 const people = Array.from({ length: 20 }, (_, index) => `user${String(index + 1).padStart(2, '0')}`)
 const proxies = (since: number) => lab.requests(since).filter(({ kind }) => kind === 'S4U2Proxy')
 
@@ -153,8 +154,9 @@ describe('a user with a suffix of their own', () => {
     await expect(ask('somebody')).rejects.toMatchObject({ code: 'ERR_DELEGATION_DENIED' })
     expect(lab.requests(start)).toEqual([])
   })
-  test('is one person with the account name, so that no second identity gets the account', async () => {
-    const { ask } = open(lab, {
+
+  const twoNames = ({ linked = false } = {}) =>
+    open(lab, {
       principal: {
         issuers: [
           {
@@ -162,10 +164,34 @@ describe('a user with a suffix of their own', () => {
             principal: ({ subject }) => (subject === 'jane-at-idp' ? 'jane@example.com' : subject),
           },
         ],
+        links: linked ? [['jane-at-idp', 'jdoe'].map((subject) => ({ issuer: ISSUER, subject }))] : [],
       },
       realms: { 'example.com': 'CORP.EXAMPLE' },
     })
+  test('is one person with the account name, so that no second identity gets the account', async () => {
+    const { ask } = twoNames()
     await ask('jane-at-idp')
     expect(await refusalOf(ask('jdoe'))).toMatchObject({ code: 'ERR_DELEGATION_DENIED' })
+  })
+  test('is got by one of two identities that ask at once', async () => {
+    const { ask } = twoNames()
+    const asked = await Promise.allSettled([ask('jane-at-idp'), ask('jdoe'), ask('jane-at-idp', DB), ask('jdoe', DB)])
+    const owners = asked.map(({ status }) => status === 'fulfilled')
+    expect([
+      [true, false, true, false],
+      [false, true, false, true],
+    ]).toContainEqual(owners)
+  })
+  test('is got by both identities where they are linked', async () => {
+    const { ask } = twoNames({ linked: true })
+    for (const who of ['jane-at-idp', 'jdoe', 'jane-at-idp'])
+      await expect(ask(who)).resolves.toMatchObject({ principal: 'jdoe@CORP.EXAMPLE' })
+  })
+  test('is nobody else who was refused before: the account stays free', async () => {
+    const { ask } = twoNames()
+    expect(await refusalOf(ask('jane-at-idp', 'HTTP/secret.corp.example'))).toMatchObject({
+      reason: 'target-not-delegated',
+    })
+    await expect(ask('jdoe')).resolves.toMatchObject({ principal: 'jdoe@CORP.EXAMPLE' })
   })
 })

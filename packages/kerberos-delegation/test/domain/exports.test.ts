@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
-import { DelegationRegistry } from '@mcp-delegation/core'
+import { DelegationRegistry, type Session } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import { kerberosDelegation } from '@mcp-delegation/kerberos'
 import {
@@ -123,6 +123,36 @@ test('a block ends everything: the cache, the contexts and the tokens', async ()
   for (const use of [value.negotiate(), value.context(), value.exportCredentialCache(), context.step()])
     await expect(use).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
   expect(() => ticket.value).toThrow(expect.objectContaining({ code: 'ERR_SESSION_BLOCKED' }))
+})
+
+test('the end of a session ends what was lent to it, and nothing of another session of the user', async () => {
+  const { ask, registry } = open(lab, { allowExport: [BACKEND] })
+  const [ending, staying] = [1, 2].map(() => testSession({ issuer: ISSUER, subject: 'alice' })) as [Session, Session]
+  const one = (await ask(ending)).value
+  const other = (await ask(staying)).value
+  const { path } = await one.exportCredentialCache()
+  const { path: kept } = await other.exportCredentialCache()
+  const context = await one.context({ security: 'integrity' })
+  const inFlight = one.exportCredentialCache()
+  await registry.endSession(ending)
+  for (const use of [inFlight, one.negotiate(), one.exportCredentialCache(), context.step()])
+    await expect(use).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+  await gone(path)
+  expect(existsSync(kept)).toBe(true)
+  await expect(other.negotiate()).resolves.toMatch(/^Negotiate /)
+})
+
+test('a block reaches what is not in the cache any more', async () => {
+  const { ask, registry } = open(lab, { allowExport: [BACKEND] })
+  const ticket = await ask('alice')
+  const value = ticket.value
+  const { path } = await value.exportCredentialCache()
+  ticket.invalidate()
+  await ask('alice')
+  await expect(value.negotiate()).resolves.toMatch(/^Negotiate /)
+  await registry.block({ issuer: ISSUER, subject: 'alice' })
+  await gone(path)
+  await expect(value.negotiate()).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
 })
 
 test('a cache is gone when the registry is disposed', async () => {
