@@ -45,6 +45,7 @@ const CODE = {
   kdcUnreachable: -1765328228,
   realmUnknown: -1765328230,
   ccacheMissing: -1765328189,
+  ticketMissing: -1765328243,
   keytabEntryMissing: -1765328203,
   kvnoMissing: -1765328154,
   kvnoWrong: -1765328340,
@@ -115,6 +116,9 @@ function reasonOf(failure: HelperFailure): KerberosReason {
       return USER.get(minor) ?? 'unexpected'
     case 'context':
       return 'peer-refused'
+    case 'token':
+      // The library passes over a ticket that has expired; the cache holds no other.
+      return minor === CODE.ticketMissing ? 'ticket-expired' : 'unexpected'
     default:
       return 'unexpected'
   }

@@ -43,6 +43,8 @@ const rows: readonly [stage: HelperFailure['stage'], minor: number, code: string
   ['proxy', -1765328376, 'PROTOCOL', 'target-duplicated'],
   ['proxy', -1765328371, 'DENIED', 'target-not-delegated'],
   ['proxy', -1765328352, 'UNAVAILABLE', 'ticket-expired'],
+  ['token', -1765328243, 'UNAVAILABLE', 'ticket-expired'],
+  ['token', -42, 'PROTOCOL', 'unexpected'],
   ['service', -1765328228, 'UNAVAILABLE', 'kdc-unreachable'],
   ['self', -1765328228, 'UNAVAILABLE', 'kdc-unreachable'],
   ['proxy', -1765328230, 'UNAVAILABLE', 'kdc-unknown'],
