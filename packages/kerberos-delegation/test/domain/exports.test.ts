@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { DelegationRegistry, type Session } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
@@ -12,6 +12,7 @@ import {
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { volatileFolder } from '../../src/volatile-folder.ts'
 import { BACKEND, type Intranet, ISSUER, intranet, optionsFor, session, test } from './support.ts'
 
 const run = promisify(execFile)
@@ -172,6 +173,14 @@ test('without "allowExport" nothing is exported, and the attempt is recorded', a
   ])
 })
 
+/** Other tests export at the same time, but not for this user. */
+function exportedOf(user: string): readonly string[] {
+  return readdirSync(volatileFolder())
+    .filter((name) => name.startsWith('mcp-delegation-ccache-'))
+    .map((name) => join(volatileFolder(), name, 'ccache'))
+    .filter((path) => existsSync(path) && readFileSync(path).includes(user))
+}
+
 test('an export that can not be recorded is not made', async () => {
   const registry = new DelegationRegistry({
     policy: 'backend-decides',
@@ -180,9 +189,11 @@ test('an export that can not be recorded is not made', async () => {
     },
     modules: { intranet: kerberosDelegation(optionsFor(lab, { allowExport: [BACKEND] })) },
   })
-  const before = readdirSync('/dev/shm')
-  const ticket = await registry.delegate('intranet', session('alice'), { targetService: BACKEND })
+  const ticket = await registry.delegate('intranet', session('user13'), { targetService: BACKEND })
   await expect(ticket.value.exportCredentialCache()).rejects.toMatchObject({ code: 'ERR_AUDIT_FAILED' })
-  expect(readdirSync('/dev/shm')).toEqual(before)
+  expect(exportedOf('user13')).toEqual([])
+  const { ask } = open(lab, { allowExport: [BACKEND] })
+  const cache = await (await ask('user13')).value.exportCredentialCache()
+  expect(exportedOf('user13')).toEqual([cache.path])
   await registry[Symbol.asyncDispose]()
 })
