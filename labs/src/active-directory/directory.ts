@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type AccountChanges, accounts, keytabs, passwords } from './accounts.ts'
@@ -93,7 +93,7 @@ export async function edit(
 /** A keytab of ours in one step, whatever runs with the old one meanwhile. */
 function adopt(from: string, to: string): void {
   const next = `${to}.next`
-  copyFileSync(from, next)
-  chmodSync(next, 0o600)
+  // A file of ours: copyFileSync of later versions of Node gives the copy to the owner of the original.
+  writeFileSync(next, readFileSync(from), { mode: 0o600 })
   renameSync(next, to)
 }
