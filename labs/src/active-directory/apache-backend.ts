@@ -66,6 +66,8 @@ async function certify(certificate: string, key: string): Promise<void> {
   if (status !== 0) throw new Error(`no certificate: ${stderr}`)
 }
 
+// Connections are closed by clients alone: a request on one that is just being closed here would be lost. Apache closes
+// idle ones also where it runs out of threads.
 function configuration(folder: string, address: string, port: number, tls: boolean): string {
   const modules = [...MODULES, ...(tls ? ['ssl'] : [])]
   return `ServerRoot ${folder}
@@ -76,9 +78,12 @@ ErrorLog ${folder}/error.log
 LogLevel info
 DefaultRuntimeDir ${folder}
 StartServers 1
-ServerLimit 2
-ThreadsPerChild 16
-MaxRequestWorkers 32
+ServerLimit 1
+ThreadsPerChild 64
+MaxRequestWorkers 64
+MinSpareThreads 1
+MaxKeepAliveRequests 0
+KeepAliveTimeout 60
 ${modules.map((name) => `LoadModule ${name}_module ${MODULE_FOLDER}/mod_${name}.so`).join('\n')}
 ${tls ? `SSLEngine on\nSSLCertificateFile ${folder}/certificate\nSSLCertificateKeyFile ${folder}/key` : ''}
 DocumentRoot ${folder}
