@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { exportedFiles } from './exported-files.ts'
 import { encodeFrame, frameDecoder, maxFrameLength } from './frames.ts'
@@ -76,7 +77,12 @@ async function load(): Promise<{ requests: Requests; failureOf: (error: unknown)
 
 const { requests, failureOf } = await load()
 
+/** What asks the KDC, and so needs the profile: without it, the library would have DNS say who that is. */
+const NEEDS_PROFILE: ReadonlySet<HelperRequest['op']> = new Set(['start', 'check', 'obtain'])
+
 const decode = frameDecoder<HelperRequest & { id: number }>(({ id, ...request }, binary) => {
+  if (NEEDS_PROFILE.has(request.op) && isProfile(profile) && !existsSync(profile))
+    return die('the profile was removed: the next process gets another')
   try {
     const result = requests(request as HelperRequest, binary)
     if (result instanceof Promise)

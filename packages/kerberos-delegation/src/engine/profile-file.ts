@@ -1,5 +1,5 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { volatileFolder } from '../volatile-folder.ts'
 
 const FOLDER = 'mcp-delegation-profile-'
@@ -18,9 +18,11 @@ export interface ProfileFile {
 /**
  * Writes `text` to a file of mode 0600 in a folder of its own of mode 0700. In memory where that can be had: the library
  * looks for the file several times for each token.
+ * @throws Error where the path would be a list of two: KRB5_CONFIG is one, between colons.
  */
-export async function writeProfile(text: string): Promise<ProfileFile> {
-  const folder = await mkdtemp(join(volatileFolder(), FOLDER))
+export async function writeProfile(text: string, within: string = volatileFolder()): Promise<ProfileFile> {
+  if (within.includes(':')) throw new Error(`the folder for temporary files (${within}) must have no colon in its name`)
+  const folder = await mkdtemp(join(resolve(within), FOLDER))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
   try {
     const path = join(folder, 'krb5.conf')

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import {
   type ActiveDirectory,
@@ -141,6 +141,20 @@ test('nothing is on disk but the profile, which goes with the process', async ()
     if (before === undefined) delete process.env['TMPDIR']
     else process.env['TMPDIR'] = before
   }
+})
+
+test('a profile that somebody removed is written anew, and no other settings are used', async () => {
+  const { ask } = open(lab)
+  const kept = await ask('alice')
+  const [pid] = engines()
+  const profile = /(?:^|\0)KRB5_CONFIG=([^\0]+)/.exec(readFileSync(`/proc/${pid}/environ`, 'utf8'))?.[1] ?? ''
+  rmSync(dirname(profile), { recursive: true })
+  await expect(kept.value.negotiate()).resolves.toMatch(/^Negotiate /)
+  await expect(ask('bob')).rejects.toMatchObject({
+    code: 'ERR_DELEGATION_UNAVAILABLE',
+    cause: { reason: 'engine-stopped' },
+  })
+  await expect(ask('bob')).resolves.toMatchObject({ principal: 'bob@CORP.EXAMPLE' })
 })
 
 test('the helper process leaves no core dump', async () => {
