@@ -86,9 +86,10 @@ export function kerberosDelegation(
         throw about(error)
       }
       const { client, sid, expiresAt } = ticket.facts
-      if (!people.belongs(sid ?? client, session, mapping.linked)) {
+      const conflict = people.conflict(principal, sid ?? client, session, mapping.linked)
+      if (conflict !== undefined) {
         await ticket.release()
-        throw denied("principal_conflict: the user's account belongs to another identity")
+        throw denied(`principal_conflict: ${conflict}`)
       }
       const credential = new TicketCredential(ticket, targetService, service ?? servicePrincipal, {
         mayExport: (spn) => mayExport?.match(spn) !== undefined,
@@ -138,18 +139,28 @@ function latestLog(): { readonly forward: Logger; use(log: Logger): void } {
 
 /**
  * Whose account is whose, by SID: one account can be reached by its name and by a user principal name, which the mapping
- * can't know.
+ * can't know, and a name can come to be another account's.
  */
 class Accounts {
   readonly #owners = new Map<string, Identity>()
+  readonly #accounts = new Map<string, string>()
 
-  belongs(account: string, { issuer, subject }: Identity, linked: (a: Identity, b: Identity) => boolean): boolean {
+  /** Why this identity may not have the account that the domain knows by this principal; remembers it where it may. */
+  conflict(
+    principal: string,
+    account: string,
+    { issuer, subject }: Identity,
+    linked: (a: Identity, b: Identity) => boolean,
+  ): string | undefined {
     const owner = this.#owners.get(account)
-    if (owner !== undefined)
-      return (owner.issuer === issuer && owner.subject === subject) || linked(owner, { issuer, subject })
-    if (this.#owners.size >= MAX_ACCOUNTS) return false
-    this.#owners.set(account, { issuer, subject })
-    return true
+    const isOwn = owner === undefined || (owner.issuer === issuer && owner.subject === subject)
+    if (!isOwn && !linked(owner, { issuer, subject })) return "the user's account belongs to another identity"
+    const before = this.#accounts.get(principal)
+    if (before !== undefined && before !== account) return "the user's name has become another account's"
+    if (before === undefined && this.#accounts.size >= MAX_ACCOUNTS) return 'the table of accounts is full'
+    this.#accounts.set(principal, account)
+    if (owner === undefined) this.#owners.set(account, { issuer, subject })
+    return undefined
   }
 }
 

@@ -139,6 +139,24 @@ describe('the user principal name of a request', () => {
   })
 })
 
+test('a name that has become another account is nobody any more', async () => {
+  const own = await activeDirectory()
+  try {
+    const { ask } = open(own)
+    const ticket = await ask('alice')
+    ticket.invalidate()
+    await own.modify('alice', { rename: 'alicia' })
+    await own.modify('bob', { rename: 'alice' })
+    expect(await refusalOf(ask('alice'))).toMatchObject({
+      code: 'ERR_DELEGATION_DENIED',
+      message: expect.stringContaining("another account's"),
+    })
+    await expect(ask('ivan')).resolves.toMatchObject({ principal: 'ivan@CORP.EXAMPLE' })
+  } finally {
+    await own.dispose()
+  }
+})
+
 describe('a user with a suffix of their own', () => {
   const principal = { issuers: [{ issuer: 'https://idp.example', principal: () => 'jane@example.com' }] }
   test('is the account that has this user principal name, and not the one of the same name', async () => {
