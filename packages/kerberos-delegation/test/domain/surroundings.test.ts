@@ -21,6 +21,7 @@ const NOBODY = ['--reuid', '10001', '--regid', '10001', '--clear-groups']
 /** As a container does it: nothing but the temporary folder can be written, nothing is allowed, nobody is root. */
 const CONTAINER = `
 ${IMAGE} && mount --bind /tmp /tmp && mount -o remount,ro,bind / && mount -o remount,ro,bind /mnt &&
+{ test -z "$DISK_ONLY" || { mount --bind /dev/shm /dev/shm && mount -o remount,ro,bind /dev/shm; }; } &&
 ! touch "$PWD/written" 2>/dev/null && ! touch /written 2>/dev/null &&
 exec setpriv ${NOBODY.join(' ')} --no-new-privs --bounding-set=-all --inh-caps=-all "$@"`
 
@@ -102,6 +103,6 @@ describe.runIf(isThere)('(privileged) in the surroundings of a container', () =>
   })
 
   test('without a writable temporary folder there is none', () => {
-    expect(run({ TMPDIR: '/var/empty' }).stderr).toMatch(/mkdtemp/)
+    expect(run({ TMPDIR: '/var/empty', DISK_ONLY: 'yes' }).stderr).toMatch(/mkdtemp/)
   })
 })
