@@ -216,7 +216,7 @@ describe('as the library understands it', () => {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
         if (process.env['REQUIRE_REAL'] === '1') throw error
-        console.warn('not run: needs kinit of MIT Kerberos')
+        console.warn('SKIPPED: needs kinit of MIT Kerberos')
         skip()
       }
     }

@@ -1,7 +1,16 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type ActiveDirectory, activeDirectory } from '@mcp-delegation/labs/active-directory'
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { type ActiveDirectory, activeDirectory, isAvailable, missing } from '@mcp-delegation/labs/active-directory'
+import {
+  afterAll,
+  test as anywhere,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  type TestAPI,
+} from 'vitest'
 import {
   type Acceptor,
   type KerberosProcess,
@@ -11,6 +20,9 @@ import {
   startAcceptor,
   startFor,
 } from '../fixtures/kerberos-process.ts'
+
+/** A test that needs the domain. */
+const test = anywhere.runIf(isAvailable('the Active Directory lab', missing())) as TestAPI
 
 let lab: ActiveDirectory
 let acceptor: Acceptor

@@ -3,12 +3,15 @@ import { existsSync, readFileSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import { type ActiveDirectory, activeDirectory } from '@mcp-delegation/labs/active-directory'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { type ActiveDirectory, activeDirectory, isAvailable, missing } from '@mcp-delegation/labs/active-directory'
+import { afterAll, test as anywhere, beforeAll, expect, onTestFinished, type TestAPI } from 'vitest'
 import type { createEngine as create } from '../../src/engine/create-engine.ts'
 import type { Engine, EngineOptions, Ticket } from '../../src/engine/engine.ts'
 import { profileText } from '../../src/profile.ts'
 import { children, isRunning, never, orderFor, stop } from '../fixtures/fake-engine.ts'
+
+/** A test that needs the domain. */
+const test = anywhere.runIf(isAvailable('the Active Directory lab', missing())) as TestAPI
 
 // The built engine runs the built process; so its errors are of the built class, too.
 const built = new URL('../../dist/engine/create-engine.js', import.meta.url).href
