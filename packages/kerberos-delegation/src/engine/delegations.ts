@@ -14,7 +14,8 @@ export interface Obtained {
 
 /** Gets tickets from the KDC. Rejects with {@link StageError}. */
 export interface Delegations {
-  obtain(order: TicketOrder): Promise<Obtained>
+  /** Where `cancelled`, which threads share, becomes 1, the KDC is asked for nothing more. */
+  obtain(order: TicketOrder, cancelled: Int32Array): Promise<Obtained>
   /** Makes sure of the service's own ticket. */
   check(): Promise<void>
 }
@@ -92,25 +93,26 @@ export async function startDelegations(options: DelegationsOptions): Promise<Del
     report,
   })
 
-  const delegate = (order: TicketOrder, generation: Generation): Promise<Obtained> =>
+  const delegate = (order: TicketOrder, generation: Generation, cancelled: Int32Array): Promise<Obtained> =>
     keytab.current.use(async (keys) => {
       const id = ++count
       const cache = `MEMORY:ticket-${id}`
       const as = { principal, cache: generation.cache, keytab: keys.name }
-      const delegation = { user: order.user, service: order.service, as, rules, cache, scratch: `MEMORY:scratch-${id}` }
+      const { user, service } = order
+      const delegation = { user, service, as, rules, cancelled, cache, scratch: `MEMORY:scratch-${id}` }
       const { facts } = await threads.run({ kind: 'delegation', delegation })
       return { facts, cache }
     })
 
   return {
-    obtain: async (order) => {
+    obtain: async (order, cancelled) => {
       await keytab.refresh()
       let used: Generation | undefined
       const attempt = (): Promise<Obtained> =>
         withKeys(() =>
           own.use((generation) => {
             used = generation
-            return delegate(order, generation)
+            return delegate(order, generation, cancelled)
           }),
         )
       try {

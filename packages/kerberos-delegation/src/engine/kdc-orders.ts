@@ -59,6 +59,7 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
   const queue = new Set<Waiting>()
   const open = new Set<Waiting>()
   let threads: Threads | undefined
+  let lastOrder = 0
   let awaitingProcess = false
   let isClosed = false
 
@@ -123,13 +124,19 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
   const place = <T>(
     traveller: string,
     signal: AbortSignal,
-    request: (own: Threads, afterwards: (delivery: T | undefined) => void) => Promise<T>,
+    request: (
+      own: Threads,
+      afterwards: (delivery: T | undefined) => void,
+      /** Told how to say in the process that nobody waits any more. */
+      given: (cancel: () => void) => void,
+    ) => Promise<T>,
     unwanted: (delivery: T) => void,
   ): Promise<T> => {
     if (isClosed) return Promise.reject(closed())
     if (signal.aborted) return Promise.reject(signal.reason)
     return new Promise<T>((resolve, reject) => {
       let settled = false
+      let cancel: (() => void) | undefined
       const settle = (): boolean => {
         if (settled) return false
         settled = true
@@ -140,7 +147,9 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
         return true
       }
       const fail = (error: unknown): void => {
-        if (settle()) reject(error)
+        if (!settle()) return
+        cancel?.()
+        reject(error)
       }
       const deliver = (delivery: T): void => {
         if (settle()) resolve(delivery)
@@ -148,12 +157,19 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
       }
       const trip = async (own: Threads): Promise<TripOutcome> => {
         try {
-          const delivery = await request(own, (overdue) => {
-            own.busy--
-            own.stuck--
-            if (overdue !== undefined) unwanted(overdue)
-            pump()
-          })
+          const delivery = await request(
+            own,
+            (overdue) => {
+              own.busy--
+              own.stuck--
+              if (overdue !== undefined) unwanted(overdue)
+              pump()
+            },
+            (how) => {
+              cancel = how
+            },
+          )
+          cancel = undefined
           own.busy--
           deliver(delivery)
           return 'answered'
@@ -161,8 +177,11 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
           const kind = error instanceof EngineError ? error.kind : undefined
           if (kind === 'late') own.stuck++
           else own.busy--
+          const wasCancelled = settled
+          if (kind !== 'late') cancel = undefined
           fail(error)
-          if (kind === 'failed') return 'answered'
+          // What was cancelled may not have asked the KDC at all.
+          if (kind === 'failed') return wasCancelled ? 'unknown' : 'answered'
           return kind === 'late' && !own.helper.hung ? 'late' : 'unknown'
         }
       }
@@ -186,8 +205,10 @@ export function kdcOrders(options: KdcOrdersOptions, processes: Succession, gate
       place<Delivery>(
         order.user.name,
         signal,
-        async ({ helper }, afterwards) => {
-          const { ok } = await helper.call({ op: 'obtain', ...order }, undefined, (reply) =>
+        async ({ helper }, afterwards, given) => {
+          const id = ++lastOrder
+          given(() => void helper.call({ op: 'cancel', order: id }).catch(() => {}))
+          const { ok } = await helper.call({ op: 'obtain', order: id, ...order }, undefined, (reply) =>
             afterwards(reply && { helper, answer: reply.ok }),
           )
           return { helper, answer: ok }

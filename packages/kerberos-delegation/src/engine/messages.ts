@@ -52,7 +52,9 @@ export type HelperRequest =
   | ({ readonly op: 'start' } & Start)
   /** Makes sure that there is a ticket-granting ticket of the service. */
   | { readonly op: 'check' }
-  | ({ readonly op: 'obtain' } & TicketOrder)
+  | ({ readonly op: 'obtain'; readonly order: number } & TicketOrder)
+  /** Nobody waits for an order any more: the KDC is asked for nothing else on its behalf. */
+  | { readonly op: 'cancel'; readonly order: number }
   /** Binary: channel bindings, or nothing. */
   | { readonly op: 'token'; readonly ticket: number }
   /** Binary: channel bindings, or nothing. */
@@ -74,6 +76,7 @@ export interface HelperAnswers {
   readonly check: Record<never, never>
   /** `ticket` is absent for an identity. */
   readonly obtain: TicketFacts & { readonly ticket: number | undefined }
+  readonly cancel: Record<never, never>
   /** Binary: the krb5 mechanism's initial token. */
   readonly token: Record<never, never>
   /** Binary: the first token. */

@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path'
-import { type Delegations, startDelegations } from './delegations.ts'
+import { type Delegations, type Obtained, startDelegations } from './delegations.ts'
 import type { ExportedFiles } from './exported-files.ts'
 import type { HelperAnswers, HelperRequest } from './messages.ts'
 import { StageError } from './native/stages.ts'
@@ -26,6 +26,7 @@ const DONE: Answer = { ok: {} }
 export function requests({ files, ...options }: RequestsOptions): Requests {
   const tickets = new Map<number, NativeTicket>()
   const contexts = new Map<number, NativeContext>()
+  const orders = new Map<number, Int32Array>()
   let delegations: Delegations | undefined
   let count = 0
 
@@ -45,11 +46,21 @@ export function requests({ files, ...options }: RequestsOptions): Requests {
   }
 
   async function obtain(order: Extract<HelperRequest, { op: 'obtain' }>): Promise<Answer> {
-    const { facts, cache } = await started().obtain(order)
+    const { facts, cache } = await ordered(order)
     if (order.service === undefined) return { ok: { ...facts, ticket: undefined } }
     const ticket = ++count
     tickets.set(ticket, holdTicket(cache, facts.client, order.service))
     return { ok: { ...facts, ticket } }
+  }
+
+  async function ordered(order: Extract<HelperRequest, { op: 'obtain' }>): Promise<Obtained> {
+    const cancelled = new Int32Array(new SharedArrayBuffer(4))
+    orders.set(order.order, cancelled)
+    try {
+      return await started().obtain(order, cancelled)
+    } finally {
+      orders.delete(order.order)
+    }
   }
 
   return (request, binary) => {
@@ -59,6 +70,11 @@ export function requests({ files, ...options }: RequestsOptions): Requests {
         return { ok: {}, binary: ticketOf(request.ticket).token(bindings) }
       case 'obtain':
         return obtain(request)
+      case 'cancel': {
+        const cancelled = orders.get(request.order)
+        if (cancelled !== undefined) Atomics.store(cancelled, 0, 1)
+        return DONE
+      }
       case 'context': {
         const context = ++count
         const opened = ticketOf(request.ticket).context({ security: request.security }, bindings)

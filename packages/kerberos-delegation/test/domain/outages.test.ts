@@ -102,3 +102,19 @@ test('check says whether the service can log in', async () => {
     intranet: { code: 'ERR_DELEGATION_UNAVAILABLE' },
   })
 })
+
+test('for a user who is blocked meanwhile the KDC is asked for no ticket of a target', async () => {
+  const { ask, registry } = open(lab)
+  await ask('bob')
+  const start = lab.mark()
+  lab.pause()
+  const refusal = refusalOf(ask('alice'))
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  await registry.block({ issuer: 'https://idp.example', subject: 'alice' })
+  expect(await refusal).toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
+  lab.resume()
+  // The order of somebody else comes after it.
+  await ask('user01')
+  const asked = lab.requests(start).filter(({ impersonated }) => impersonated === 'alice@CORP.EXAMPLE')
+  expect(asked.filter(({ kind }) => kind === 'S4U2Proxy')).toEqual([])
+})

@@ -321,6 +321,23 @@ describe('an exported cache', () => {
   })
 })
 
+test('what nobody waits for any more is not asked for', async () => {
+  const kerberos = await running()
+  await kerberos.ask({ op: 'check' })
+  const start = lab.mark()
+  lab.pause()
+  const obtained = kerberos.ask({ ...orderOf('alice'), order: 7 })
+  obtained.catch(() => {})
+  // Answered by the main thread, after it has handed on the order.
+  await kerberos.ask({ op: 'close', context: 0 })
+  await kerberos.ask({ op: 'cancel', order: 7 })
+  await kerberos.ask({ op: 'cancel', order: 8 })
+  lab.resume()
+  await expect(obtained).rejects.toMatchObject({ text: expect.stringContaining('nobody waits') })
+  expect(lab.requests(start).filter(({ kind }) => kind === 'S4U2Proxy')).toEqual([])
+  await expect(kerberos.ask({ ...orderOf('alice'), order: 9 })).resolves.toMatchObject({ client: 'alice@CORP.EXAMPLE' })
+})
+
 describe('the process', () => {
   test('is gone within a second of the end of its channel, whatever its threads wait for', async () => {
     const kerberos = await running()

@@ -34,6 +34,8 @@ export interface Delegation extends TicketOrder {
   readonly service: string | undefined
   readonly as: ServiceTicket
   readonly rules: JudgementRules
+  /** In memory that threads share: 1 as soon as nobody waits any more. */
+  readonly cancelled: Int32Array
   /** Where the ticket goes: a cache that holds nothing else. */
   readonly cache: string
   /** Used for the time of the call. */
@@ -104,7 +106,9 @@ function ownCredential({ principal, cache }: ServiceTicket): Credential {
 }
 
 /** Asks for the user, and judges who the KDC answered with. */
-function evidenceOf(user: TicketUser, own: Credential, { as, rules, service }: Delegation): Evidence {
+function evidenceOf(user: TicketUser, own: Credential, delegation: Delegation): Evidence {
+  const { as, rules, service } = delegation
+  heed(delegation)
   const credential = inStage('self', () => {
     const name = user.enterprise ? importName(`${user.name}@${user.realm}`, 'enterprise') : importName(user.name)
     try {
@@ -129,6 +133,12 @@ function evidenceOf(user: TicketUser, own: Credential, { as, rules, service }: D
     releaseCredential(credential)
     throw error
   }
+}
+
+/** @throws StageError where nobody waits any more: the KDC is asked for nobody but the caller of a live session. */
+function heed({ cancelled }: Delegation): void {
+  if (Atomics.load(cancelled, 0) !== 0)
+    throw new StageError({ stage: 'self', text: 'nobody waits for the ticket any more' })
 }
 
 /** ASCII letters alone: another letter never becomes one of them. */
@@ -197,6 +207,7 @@ function isNotDelegated(pac: Pac | undefined): boolean {
 /** S4U2Proxy, once: the ticket is then in the credential. */
 function proxy(evidence: Evidence, service: string, delegation: Delegation): void {
   const { credential, client, pac } = evidence
+  heed(delegation)
   try {
     inStage('proxy', () => {
       const target = importName(service)

@@ -116,8 +116,8 @@ export function releaseName(name: Name): void {
 }
 
 /**
- * An attribute of the name of who initiated a context that was accepted; undefined where the ticket has none, or where
- * it is not authenticated.
+ * An attribute of the name of who initiated a context that was accepted; undefined where the ticket has none.
+ * @throws GssError where it is not authenticated
  */
 export function attributeOf(name: Name, attribute: string): Buffer | undefined {
   begin()
@@ -129,7 +129,8 @@ export function attributeOf(name: Name, attribute: string): Buffer | undefined {
   check('get_name_attribute', major)
   take(OTHER)
   const value = take()
-  return read32(FLAGS) === 0 ? undefined : value
+  if (read32(FLAGS) === 0) throw new GssError('get_name_attribute', 0, 0, 'the attribute is not authenticated')
+  return value
 }
 
 /** A key-value set: where credentials come from and go to. */
