@@ -89,6 +89,7 @@ export class Law implements Observer {
       first &&
       member.reuse !== 'never' &&
       issued.invalidatedIn === undefined &&
+      issued.unrecordedIn === undefined &&
       issued === newest(house, issue.key)
     )
       issued.sure = !isCrowded(house, issued)

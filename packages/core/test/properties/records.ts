@@ -80,5 +80,7 @@ function wasRefreshed(house: House, { issue }: Issued): boolean {
 
 /** What this call was the first to get is known to nobody: it must not be kept. */
 export function noteLostRecord(house: House, { announces }: Call): void {
-  if (announces !== undefined) announces.unrecordedIn = house.step
+  if (announces === undefined) return
+  announces.unrecordedIn = house.step
+  announces.sure = false
 }

@@ -88,6 +88,19 @@ describe('a registry', () => {
     ])
   })
 
+  it('does not keep what others were served with, where the record of its issue is lost after all', async () => {
+    await obey({ max: 10_000, maxPerUser: 100, maxAge: 15_000, maxConcurrent: 1 }, [
+      { do: 'sink', mode: 'holds' },
+      { do: 'delegate', session: 0, module: 0, request: 0 },
+      { do: 'settle all' },
+      { do: 'sink', mode: 'accepts' },
+      { do: 'again', call: 0 },
+      { do: 'advance', ms: 10_001 },
+      { do: 'again', call: 0 },
+      { do: 'settle all' },
+    ])
+  })
+
   it('leaves the principal with a user of whose calls one is refused', async () => {
     await obey(small, [
       { do: 'burst', session: 0, module: 4, count: 22 },
