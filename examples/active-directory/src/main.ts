@@ -69,7 +69,10 @@ async function main(auditFile: string): Promise<boolean | undefined> {
   try {
     const story = tellStory({ narrator, url: resource, issuer, domain, registry, log, auditFile })
     const ended = await Promise.race([interrupted, story.then(() => 'told' as const)])
-    if (ended !== 'told') return undefined
+    if (ended !== 'told') {
+      log.mute()
+      return undefined
+    }
     console.log(`\n${narrator.expectations - narrator.failures} of ${narrator.expectations} expectations hold.`)
     if (domain.notRun.length > 0) console.log(`Not run: ${domain.notRun.join('; ')}.`)
     if (process.argv.includes('--serve')) {

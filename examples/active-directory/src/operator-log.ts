@@ -5,6 +5,8 @@ import { KerberosError } from '@mcp-delegation/kerberos'
 export interface OperatorLog extends Logger {
   /** Why Kerberos refused, and what to do about it, oldest first. */
   readonly refusals: readonly KerberosError[]
+  /** Prints nothing from now on. */
+  mute(): void
 }
 
 /** Remembers the causes of refusals, and prints warnings and errors. */
@@ -14,6 +16,12 @@ export function createOperatorLog(): OperatorLog {
     const cause = err instanceof Error ? err.cause : undefined
     if (cause instanceof KerberosError) refusals.push(cause)
   }
-  const print = (fields: object, message: string): void => console.error(message, fields)
-  return { refusals, debug: remember, info: remember, warn: print, error: print }
+  let muted = false
+  const print = (fields: object, message: string): void => {
+    if (!muted) console.error(message, fields)
+  }
+  const mute = (): void => {
+    muted = true
+  }
+  return { refusals, mute, debug: remember, info: remember, warn: print, error: print }
 }

@@ -93,7 +93,13 @@ export function kerberosDelegation(
       }
       const credential = new TicketCredential(ticket, targetService, service ?? servicePrincipal, {
         mayExport: (spn) => mayExport?.match(spn) !== undefined,
-        failure: (error) => failure(error, principal, targetService),
+        // A ticket that is there needs no KDC: it is the helper process that is late.
+        failure: (error) =>
+          failure(
+            error.kind === 'late' ? new EngineError('lost', error.message, { cause: error }) : error,
+            principal,
+            targetService,
+          ),
       })
       return {
         value: credential.value(),

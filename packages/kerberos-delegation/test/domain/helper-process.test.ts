@@ -81,7 +81,10 @@ test('a helper process that hangs is replaced', async () => {
   const value = (await ask('alice')).value
   const [pid = 0] = engines()
   process.kill(pid, 'SIGSTOP')
-  await expect(value.negotiate()).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+  await expect(value.negotiate()).rejects.toMatchObject({
+    code: 'ERR_DELEGATION_UNAVAILABLE',
+    cause: { reason: 'engine-stopped' },
+  })
   await expect.poll(() => engines().includes(pid)).toBe(false)
   await expect
     .poll(
