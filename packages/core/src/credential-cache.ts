@@ -1,10 +1,12 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
+import type { DelegationError } from './errors.ts'
 import { Lease } from './lease.ts'
 import { type Loan, OpenLoan } from './loan.ts'
 import type { Logger } from './log.ts'
 import type { IssuedCredential, ReleaseReason } from './module.ts'
 import type { Cover, SessionSnapshot } from './session.ts'
+import { blocked, ended } from './standing.ts'
 import { inOnePiece } from './text.ts'
 import { within } from './within.ts'
 
@@ -200,9 +202,9 @@ export class CredentialCache {
     return loan
   }
 
-  endLoan(entry: Entry, loan: OpenLoan): void {
+  endLoan(entry: Entry, loan: OpenLoan, refusal?: DelegationError): void {
     entry.loans?.delete(loan)
-    loan.end()
+    loan.end(refusal)
   }
 
   /** Ends a lease; where that causes a release, resolves when it is done. */
@@ -254,17 +256,17 @@ export class CredentialCache {
     let credentials = 0
     for (const { entries } of [...this.#users.values()])
       for (const entry of [...entries]) {
-        let ended = false
+        let hadEnded = false
         let coveredUntil = Number.NEGATIVE_INFINITY
         for (const cover of entry.holders.keys()) {
           if (matches(cover)) {
             cover.ended = true
-            ended = true
+            hadEnded = true
           }
           if (!cover.ended) coveredUntil = Math.max(coveredUntil, cover.expiresAt)
         }
-        if (!ended) continue
-        for (const loan of entry.loans ?? []) if (loan.cover.ended) this.endLoan(entry, loan)
+        if (!hadEnded) continue
+        for (const loan of entry.loans ?? []) if (loan.cover.ended) this.endLoan(entry, loan, ended())
         entry.coveredUntil = coveredUntil
         if (coveredUntil > now) continue
         this.#revoke(entry)
@@ -373,7 +375,7 @@ export class CredentialCache {
     entry.counters.leases -= entry.openLeases
     entry.openLeases = 0
     entry.holders.clear()
-    for (const loan of entry.loans ?? []) this.endLoan(entry, loan)
+    for (const loan of entry.loans ?? []) this.endLoan(entry, loan, entry.blocked ? blocked() : undefined)
     this.#lingering.delete(entry)
     const user = this.#users.get(entry.identity)
     if (user?.entries.delete(entry) === true && user.entries.size === 0) this.#users.delete(entry.identity)

@@ -7,7 +7,10 @@ export interface Loan {
   readonly session: Session
   /** When the lease expires. */
   readonly expiresAt: Date
-  /** Aborted when the lease ends: it was disposed or has expired, its session was ended, the credential was released. */
+  /**
+   * Aborted when the lease ends: it was disposed or has expired, its session was ended, the credential was released. The
+   * reason is a `DelegationError` where the user was blocked or the session ended.
+   */
   readonly signal: AbortSignal
   /**
    * Records in audit that a copy of the credential leaves the process, or with `error` that this was refused. Call it
@@ -50,8 +53,8 @@ export class OpenLoan implements Loan {
     return this.#controller.signal
   }
 
-  end(): void {
+  end(refusal?: DelegationError): void {
     clearTimeout(this.#timer)
-    this.#controller.abort()
+    this.#controller.abort(refusal)
   }
 }

@@ -58,7 +58,7 @@ test('a loan ends when the user is blocked', async () => {
   const lease = await registry.delegate('module', testSession(alice), { target: 'x' })
   void lease.value
   await registry.block(alice)
-  expect(loans[0]?.signal.aborted).toBe(true)
+  expect(loans[0]?.signal.reason).toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
 })
 
 test('a loan ends with its session, while another session keeps the credential', async () => {
@@ -68,6 +68,7 @@ test('a loan ends with its session, while another session keeps the credential',
   for (const session of [phone, laptop]) void (await registry.delegate('module', session, { target: 'x' })).value
   await registry.endSession(phone)
   expect(loans.map(({ signal }) => signal.aborted)).toEqual([true, false])
+  expect(loans[0]?.signal.reason).toMatchObject({ code: 'ERR_SESSION_INVALID' })
 })
 
 test('a loan ends when its lease expires, also where nobody disposes of it', async () => {

@@ -1,5 +1,6 @@
 import {
   DelegationError,
+  isDelegationError,
   type KerberosContext,
   type KerberosCredential,
   type KerberosMessageOptions,
@@ -167,8 +168,10 @@ export class TicketCredential {
 }
 
 function checkLoan(loan: Loan | undefined): void {
-  if (loan?.signal.aborted === true)
-    throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the lease on this ticket has ended')
+  if (loan?.signal.aborted !== true) return
+  const { reason } = loan.signal
+  if (isDelegationError(reason)) throw reason
+  throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the lease on this ticket has ended')
 }
 
 /** Whether a message of a context with `offered` is encrypted. */

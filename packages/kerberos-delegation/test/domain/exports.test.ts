@@ -122,7 +122,7 @@ test('a block ends everything: the cache, the contexts and the tokens', async ()
   await registry.block({ issuer: ISSUER, subject: 'alice' })
   await gone(path)
   for (const use of [value.negotiate(), value.context(), value.exportCredentialCache(), context.step()])
-    await expect(use).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+    await expect(use).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
   expect(() => ticket.value).toThrow(expect.objectContaining({ code: 'ERR_SESSION_BLOCKED' }))
 })
 
@@ -137,7 +137,7 @@ test('the end of a session ends what was lent to it, and nothing of another sess
   const inFlight = one.exportCredentialCache()
   await registry.endSession(ending)
   for (const use of [inFlight, one.negotiate(), one.exportCredentialCache(), context.step()])
-    await expect(use).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+    await expect(use).rejects.toMatchObject({ code: 'ERR_SESSION_INVALID' })
   await gone(path)
   expect(existsSync(kept)).toBe(true)
   await expect(other.negotiate()).resolves.toMatch(/^Negotiate /)
@@ -153,7 +153,7 @@ test('a block reaches what is not in the cache any more', async () => {
   await expect(value.negotiate()).resolves.toMatch(/^Negotiate /)
   await registry.block({ issuer: ISSUER, subject: 'alice' })
   await gone(path)
-  await expect(value.negotiate()).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+  await expect(value.negotiate()).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
 })
 
 test('a cache is gone when the registry is disposed', async () => {
