@@ -79,6 +79,8 @@ it('keeps its limits, wastes no place, and is fair', async () => {
           if (turn !== undefined) {
             if (step.do === 'abort') turn.controller.abort('gone')
             turn.state = 'over'
+            // Who waits for nothing any more begins anew when they come again.
+            if (count('waiting', turn.user) === 0) passedOver.delete(turn.user)
             turn.leave()
             turn.leave()
           }
