@@ -71,12 +71,25 @@ export function judge(
   if (denied !== undefined) return { refusal: 'denied-sid', sid: denied }
   const privileged = sids.find(isPrivileged)
   if (privileged !== undefined) return { refusal: 'privileged', sid: privileged }
-  const guarded = sids.find((one) => ridOf(one) === PROTECTED_USERS)
+  const guarded = sids.find(isProtectedUsers)
   if (guarded !== undefined) return { refusal: 'not-delegated', sid: guarded }
-  if (delegate && (flags & NOT_DELEGATED) !== 0) return { refusal: 'not-delegated' }
+  if (delegate && isSensitive(pac)) return { refusal: 'not-delegated' }
   if (rules.requireGroupSid.length > 0 && !rules.requireGroupSid.some((one) => groups.includes(one)))
     return { refusal: 'missing-group' }
   return undefined
+}
+
+/** Whether the domain does not want the user delegated: a sensitive account, or one in Protected Users. */
+export function isNotDelegated(pac: Pac): boolean {
+  return isSensitive(pac) || pac.logon.groups.some(isProtectedUsers)
+}
+
+function isSensitive({ logon }: Pac): boolean {
+  return (logon.userAccountControl & NOT_DELEGATED) !== 0
+}
+
+function isProtectedUsers(sid: string): boolean {
+  return ridOf(sid) === PROTECTED_USERS
 }
 
 /** Whether all that the PAC says names the account that was asked for. */

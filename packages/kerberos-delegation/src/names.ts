@@ -68,6 +68,6 @@ function upper(text: string): string {
 }
 
 /** In lower case as far as it is ASCII; other letters stay, whatever they look like. */
-function lower(text: string): string {
+export function lower(text: string): string {
   return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }

@@ -1,4 +1,5 @@
-import { type JudgementRules, judge, type Pac } from '../../judgement.ts'
+import { isNotDelegated, type JudgementRules, judge, type Pac } from '../../judgement.ts'
+import { lower } from '../../names.ts'
 import { PacError } from '../../ndr.ts'
 import { decodeLogonInfo, decodeUpnInfo } from '../../pac.ts'
 import type { TicketFacts, TicketOrder, TicketUser } from '../messages.ts'
@@ -141,11 +142,6 @@ function heed({ cancelled }: Delegation): void {
     throw new StageError({ stage: 'self', text: 'nobody waits for the ticket any more' })
 }
 
-/** ASCII letters alone: another letter never becomes one of them. */
-function lower(text: string): string {
-  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-}
-
 /**
  * What was found by an enterprise name is asked for again by the account's own name: some KDCs put the name that was
  * asked for into tickets, and no backend knows the account by that.
@@ -198,12 +194,6 @@ function pacOf(source: Parameters<typeof attributeOf>[0]): Pac | undefined {
   }
 }
 
-/** USER_NOT_DELEGATED, or a member of Protected Users. */
-function isNotDelegated(pac: Pac | undefined): boolean {
-  if (pac === undefined) return false
-  return (pac.logon.userAccountControl & 0x4000) !== 0 || pac.logon.groups.some((sid) => /^S-1-5-21-.*-525$/.test(sid))
-}
-
 /** S4U2Proxy, once: the ticket is then in the credential. */
 function proxy(evidence: Evidence, service: string, delegation: Delegation): void {
   const { credential, client, pac } = evidence
@@ -225,7 +215,7 @@ function proxy(evidence: Evidence, service: string, delegation: Delegation): voi
     if (!(error instanceof StageError)) throw error
     const { forwardable } = withTickets(evidence, delegation, () => evidenceTicket(evidence, delegation))
     throw new StageError(
-      { ...error.failure, evidence: { forwardable, notDelegated: isNotDelegated(pac) } },
+      { ...error.failure, evidence: { forwardable, notDelegated: pac !== undefined && isNotDelegated(pac) } },
       { cause: error },
     )
   }
