@@ -4,12 +4,11 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
-import { BACKEND, delegations, type Intranet, ISSUER, intranet, refusalOf, seenBy, session, test } from './support.ts'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { BACKEND, delegations, disposing, ISSUER, refusalOf, seenBy, session, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend
-const opened: Intranet[] = []
 
 beforeAll(async () => {
   lab = await activeDirectory()
@@ -21,15 +20,7 @@ afterAll(async () => {
   await lab?.dispose()
 })
 
-afterEach(async () => {
-  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
-})
-
-const open: typeof intranet = (...args) => {
-  const made = intranet(...args)
-  opened.push(made)
-  return made
-}
+const open = disposing()
 
 const DB = 'MSSQLSvc/db.corp.example:1433'
 const people = Array.from({ length: 20 }, (_, index) => `user${String(index + 1).padStart(2, '0')}`)

@@ -11,14 +11,13 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { volatileFolder } from '../../src/volatile-folder.ts'
-import { BACKEND, type Intranet, ISSUER, intranet, optionsFor, session, test } from './support.ts'
+import { BACKEND, disposing, ISSUER, optionsFor, session, test } from './support.ts'
 
 const run = promisify(execFile)
 let lab: ActiveDirectory
 let backend: ApacheBackend
-const opened: Intranet[] = []
 
 beforeAll(async () => {
   lab = await activeDirectory()
@@ -30,15 +29,7 @@ afterAll(async () => {
   await lab?.dispose()
 })
 
-afterEach(async () => {
-  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
-})
-
-const open: typeof intranet = (...args) => {
-  const made = intranet(...args)
-  opened.push(made)
-  return made
-}
+const open = disposing()
 
 const klist = async (path: string): Promise<string> =>
   (await run('klist', ['-f', '-c', `FILE:${path}`], { env: { ...process.env, KRB5_CONFIG: lab.krb5Conf } })).stdout

@@ -6,12 +6,11 @@ import {
   activeDirectory,
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { BACKEND, type Intranet, intranet, seenBy, test } from './support.ts'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { BACKEND, disposing, seenBy, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend
-const opened: Intranet[] = []
 
 beforeAll(async () => {
   lab = await activeDirectory()
@@ -23,15 +22,7 @@ afterAll(async () => {
   await lab?.dispose()
 })
 
-afterEach(async () => {
-  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
-})
-
-const open: typeof intranet = (...args) => {
-  const made = intranet(...args)
-  opened.push(made)
-  return made
-}
+const open = disposing()
 
 /** The helper processes of this process. */
 function engines(): readonly number[] {

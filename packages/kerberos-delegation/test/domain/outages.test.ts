@@ -7,11 +7,10 @@ import {
   apacheBackend,
 } from '@mcp-delegation/labs/active-directory'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { type Intranet, intranet, refusalOf, seenBy, test } from './support.ts'
+import { disposing, refusalOf, seenBy, test } from './support.ts'
 
 let lab: ActiveDirectory
 let backend: ApacheBackend
-const opened: Intranet[] = []
 
 beforeEach(async () => {
   lab = await activeDirectory()
@@ -20,16 +19,11 @@ beforeEach(async () => {
 
 afterEach(async () => {
   lab?.resume()
-  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
   await backend?.dispose()
   await lab?.dispose()
 })
 
-const open: typeof intranet = (...args) => {
-  const made = intranet(...args)
-  opened.push(made)
-  return made
-}
+const open = disposing()
 
 test('without a KDC a cached ticket works, an uncached one fails at once, and both work when it is back', async () => {
   const { ask } = open(lab)

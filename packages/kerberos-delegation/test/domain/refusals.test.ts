@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kerberosDelegation } from '@mcp-delegation/kerberos'
 import { type ActiveDirectory, activeDirectory } from '@mcp-delegation/labs/active-directory'
-import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest'
-import { BACKEND, type Intranet, intranet, optionsFor, refusalOf, test } from './support.ts'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { BACKEND, disposing, optionsFor, refusalOf, test } from './support.ts'
 
 let lab: ActiveDirectory
-const opened: Intranet[] = []
 const folder = mkdtempSync(join(tmpdir(), 'kerberos-test-'))
 
 beforeAll(async () => {
@@ -19,15 +18,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-afterEach(async () => {
-  for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
-})
-
-const open: typeof intranet = (...args) => {
-  const made = intranet(...args)
-  opened.push(made)
-  return made
-}
+const open = disposing()
 
 const proxies = (since: number) => lab.requests(since).filter(({ kind }) => kind === 'S4U2Proxy')
 

@@ -2,7 +2,7 @@ import { type AuditRecord, DelegationRegistry, type Session } from '@mcp-delegat
 import { memoryAudit, testSession } from '@mcp-delegation/core/testing'
 import { type KerberosDelegationOptions, KerberosError, kerberosDelegation } from '@mcp-delegation/kerberos'
 import { type ActiveDirectory, isAvailable, missing } from '@mcp-delegation/labs/active-directory'
-import { test as anywhere, type TestAPI } from 'vitest'
+import { afterEach, test as anywhere, type TestAPI } from 'vitest'
 
 /** A test that needs the domain. */
 export const test: TestAPI = anywhere.runIf(isAvailable('the Active Directory lab', missing())) as TestAPI
@@ -47,6 +47,19 @@ export function intranet(
 }
 
 export type Intranet = ReturnType<typeof intranet>
+
+/** As {@link intranet}, for the tests of a file: each registry is disposed after the test that made it. */
+export function disposing(): typeof intranet {
+  const opened: Intranet[] = []
+  afterEach(async () => {
+    for (const { registry } of opened.splice(0)) await registry[Symbol.asyncDispose]()
+  })
+  return (...args) => {
+    const made = intranet(...args)
+    opened.push(made)
+    return made
+  }
+}
 
 function asking(registry: DelegationRegistry<{ intranet: ReturnType<typeof kerberosDelegation> }>) {
   return (who: string | Session, targetService: string = BACKEND) =>
