@@ -2,9 +2,9 @@ import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { join } from 'node:path'
 import { startDaemon } from '../daemon.ts'
 import { accepts, freePort } from '../loopback.ts'
+import { asServer, isRoot, run, UNPRIVILEGED } from '../programs.ts'
 import type { KeytabName } from './accounts.ts'
 import type { ActiveDirectory } from './active-directory.ts'
-import { asServer, isRoot, run, UNPRIVILEGED } from './programs.ts'
 
 /** What {@link apacheBackend} takes. */
 export interface ApacheBackendOptions {

@@ -1,9 +1,10 @@
 import { chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { asServer, run, UNPRIVILEGED } from '../programs.ts'
 import { type AccountChanges, accounts, keytabs, passwords } from './accounts.ts'
 import { DOMAIN_FOLDERS, krb5Conf, type Layout, REALM, smbConf, WORKGROUP } from './configuration.ts'
-import { asServer, PYTHON, run, UNPRIVILEGED } from './programs.ts'
+import { PYTHON } from './programs.ts'
 
 /** The script that makes and changes domains; the same path from `src` and from `dist`. */
 export const SCRIPT: string = fileURLToPath(new URL('../../active-directory/directory.py', import.meta.url))
