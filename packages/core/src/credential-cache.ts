@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from './clock.ts'
 import type { DelegationError } from './errors.ts'
-import { Lease } from './lease.ts'
+import { Lease, leaseEnd } from './lease.ts'
 import { type Loan, OpenLoan } from './loan.ts'
 import type { Logger } from './log.ts'
 import type { IssuedCredential, ReleaseReason } from './module.ts'
@@ -29,7 +29,8 @@ export interface Entry {
   readonly principal: string
   readonly issued: IssuedCredential<unknown>
   readonly counters: Counters
-  readonly expiresAt: number
+  /** Later than at first where the module has renewed it. */
+  expiresAt: number
   /** From when a call refreshes it; moved on by each attempt. */
   refreshAt: number
   /** The sessions that it served, and how many leases each has open. */
@@ -53,7 +54,8 @@ export interface Entry {
 /** What {@link CredentialCache.add} needs to know. */
 export interface NewEntry extends Pick<Entry, 'key' | 'type' | 'principal' | 'issued' | 'counters' | 'expiresAt'> {
   readonly snapshot: SessionSnapshot
-  readonly refreshAt: number
+  /** The module can't extend it beyond. */
+  readonly latest: number
 }
 
 /** Limits of the cache; times in milliseconds. */
@@ -73,9 +75,22 @@ export interface CacheLimits {
 /** Of how many keys the last invalidation is remembered. */
 const MAX_INVALIDATED = 100_000
 
-/** When a lease of a session on an entry expires. */
-function leaseEnd(entry: Entry, cover: Cover): number {
-  return Math.min(entry.expiresAt, cover.expiresAt)
+/** From when a call refreshes an entry. Jitter, so that what was issued together is not refreshed together. */
+function refreshTime(now: number, expiresAt: number): number {
+  return now + (expiresAt - now) * (0.75 + Math.random() * 0.1)
+}
+
+/**
+ * When the last live session expires that an entry serves: of a dropped one, only where it holds a lease; of one whose
+ * callers have none yet, the session it was issued for counts.
+ */
+function coveredUntil({ released, held, dropped, holders }: Entry, first: Cover): number {
+  let until = Number.NEGATIVE_INFINITY
+  if (released) return until
+  if (held && !first.ended) until = first.expiresAt
+  for (const [cover, open] of holders)
+    if (!cover.ended && (dropped === undefined || open > 0)) until = Math.max(until, cover.expiresAt)
+  return until
 }
 
 interface User {
@@ -144,7 +159,7 @@ export class CredentialCache {
       issued: entry.issued,
       counters: entry.counters,
       expiresAt: entry.expiresAt,
-      refreshAt: entry.refreshAt,
+      refreshAt: refreshTime(this.#clock.now(), entry.expiresAt),
       holders: new Map(),
       coveredUntil: Number.NEGATIVE_INFINITY,
       openLeases: 0,
@@ -159,6 +174,7 @@ export class CredentialCache {
     const user = this.#users.get(identity) ?? { entries: new Set(), cached: 0 }
     this.#users.set(identity, user)
     user.entries.add(added)
+    if (entry.issued.retained !== undefined) this.#retain(added, entry)
     if (added.key === undefined) {
       this.#lingering.add(added)
       return added
@@ -190,7 +206,7 @@ export class CredentialCache {
     entry.holders.set(cover, (open ?? 0) + 1)
     entry.openLeases++
     entry.counters.leases++
-    return new Lease(this, entry, snapshot, leaseEnd(entry, cover))
+    return new Lease(this, entry, snapshot)
   }
 
   /** What a lease on `entry`, which is not released, lends to its holder until {@link endLoan}. */
@@ -310,6 +326,27 @@ export class CredentialCache {
   /** Gives back what was issued but can't be used: its caller has gone, or it came too late. */
   discard(issued: IssuedCredential<unknown>): void {
     void this.#giveBack(issued, 'aborted')
+  }
+
+  #retain(entry: Entry, { issued, latest, snapshot }: NewEntry): void {
+    const clock = this.#clock
+    try {
+      issued.retained?.({
+        get coveredUntil() {
+          const until = coveredUntil(entry, snapshot.cover)
+          return until > clock.now() ? new Date(until) : undefined
+        },
+        extend: (until) => {
+          const now = clock.now()
+          const expiresAt = Math.min(until.getTime(), latest)
+          if (entry.released || now >= entry.expiresAt || !(expiresAt > entry.expiresAt)) return
+          entry.expiresAt = expiresAt
+          entry.refreshAt = refreshTime(now, expiresAt)
+        },
+      })
+    } catch (error) {
+      this.#log.error({ err: error }, 'a module failed at a credential that was kept')
+    }
   }
 
   #isStale(entry: Entry, now: number): boolean {

@@ -276,7 +276,8 @@ export class Dispatcher {
     const accept = (issued: IssuedCredential<unknown>): Entry => {
       claim?.prove()
       const now = clock.now()
-      const expiresAt = Math.min(issued.expiresAt.getTime(), now + member.maxAge)
+      const latest = now + member.maxAge
+      const expiresAt = Math.min(issued.expiresAt.getTime(), latest)
       return this.#cache.add({
         key,
         type: module.type,
@@ -284,8 +285,7 @@ export class Dispatcher {
         issued,
         counters: registered.counters,
         expiresAt,
-        // Jitter, so that what was issued together is not refreshed together.
-        refreshAt: now + (expiresAt - now) * (0.75 + Math.random() * 0.1),
+        latest,
         snapshot,
       })
     }

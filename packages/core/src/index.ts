@@ -48,6 +48,7 @@ export type {
   ModuleChain,
   ModuleMap,
   ReleaseReason,
+  Retention,
   ValueOf,
 } from './module.ts'
 export { firstMapped } from './module.ts'

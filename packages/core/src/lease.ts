@@ -1,7 +1,7 @@
 import type { CredentialCache, Entry } from './credential-cache.ts'
 import { DelegationError } from './errors.ts'
 import type { Loan, OpenLoan } from './loan.ts'
-import type { SessionSnapshot } from './session.ts'
+import type { Cover, SessionSnapshot } from './session.ts'
 
 /** A lease on a cached credential. Dispose it when the backend has answered. */
 export interface Credential<Value> extends AsyncDisposable {
@@ -11,7 +11,7 @@ export interface Credential<Value> extends AsyncDisposable {
    * the session was ended, else `ERR_DELEGATION_UNAVAILABLE`.
    */
   readonly value: Value
-  /** When the backend, the cache or the session that asked ends it, whichever is first. */
+  /** When the backend, the cache or the session that asked ends it, whichever is first. Later after a renewal. */
   readonly expiresAt: Date
   /** Whom the backend sees. */
   readonly principal: string
@@ -24,6 +24,11 @@ export interface Credential<Value> extends AsyncDisposable {
   invalidate(): void
 }
 
+/** When a lease of a session on an entry expires. */
+export function leaseEnd(entry: Entry, cover: Cover): number {
+  return Math.min(entry.expiresAt, cover.expiresAt)
+}
+
 const NOTHING_TO_DO = Promise.resolve()
 
 /** See {@link Credential}. */
@@ -31,17 +36,15 @@ export class Lease implements Credential<unknown> {
   readonly #cache: CredentialCache
   readonly #entry: Entry
   readonly #snapshot: SessionSnapshot
-  readonly #expiresAt: number
   #recordExport: Loan['recordExport'] | undefined
   #loan: OpenLoan | undefined
   #lent: unknown
   #ended = false
 
-  constructor(cache: CredentialCache, entry: Entry, snapshot: SessionSnapshot, expiresAt: number) {
+  constructor(cache: CredentialCache, entry: Entry, snapshot: SessionSnapshot) {
     this.#cache = cache
     this.#entry = entry
     this.#snapshot = snapshot
-    this.#expiresAt = expiresAt
   }
 
   get value(): unknown {
@@ -49,7 +52,7 @@ export class Lease implements Credential<unknown> {
     const { issued } = this.#entry
     if (issued.lend === undefined || this.#recordExport === undefined) return issued.value
     if (this.#loan === undefined) {
-      this.#loan = this.#cache.lend(this.#entry, this.#snapshot, this.#expiresAt, this.#recordExport)
+      this.#loan = this.#cache.lend(this.#entry, this.#snapshot, this.#end, this.#recordExport)
       if (this.#ended) this.#loan.end()
       this.#lent = issued.lend(this.#loan)
     }
@@ -72,7 +75,7 @@ export class Lease implements Credential<unknown> {
   /** @throws DelegationError where the credential was released or has expired. */
   confirm(now: number): void {
     this.#check()
-    if (now >= this.#expiresAt)
+    if (now >= this.#end)
       throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the credential has expired meanwhile')
   }
 
@@ -88,8 +91,12 @@ export class Lease implements Credential<unknown> {
     this.#cache.drop(this.#entry, 'aborted')
   }
 
+  get #end(): number {
+    return leaseEnd(this.#entry, this.#snapshot.cover)
+  }
+
   get expiresAt(): Date {
-    return new Date(this.#expiresAt)
+    return new Date(this.#end)
   }
 
   get principal(): string {

@@ -72,7 +72,7 @@ function toMember(module: AnyModule, name: string, index: number, defaults: Memb
     admission: new Admission(
       {
         maxConcurrent: module.maxConcurrent ?? MAX_CONCURRENT,
-        maxQueued: MAX_QUEUED,
+        maxQueued: module.maxQueued ?? MAX_QUEUED,
         maxConcurrentPerUser: MAX_CONCURRENT_PER_USER,
         maxQueuedPerUser: MAX_QUEUED_PER_USER,
       },

@@ -21,6 +21,8 @@ export interface DelegationModule<Request, Value, Input = Request> {
   readonly deadline?: number | undefined
   /** How many issues run at once. Default: 8. */
   readonly maxConcurrent?: number | undefined
+  /** How many issues may wait besides, for all users. Default: 1,000. */
+  readonly maxQueued?: number | undefined
   /** The principal stands for many users (a shared account). Default: false, and a second identity is refused. */
   readonly shared?: boolean | undefined
   /** What the credential is for, as policy and audit name it. Pure and synchronous. */
@@ -60,6 +62,20 @@ export interface IssueContext {
 /** Why an issued credential is given back; one that is not for reuse ends as `disposed`. */
 export type ReleaseReason = 'expired' | 'evicted' | 'replaced' | 'revoked' | 'invalidated' | 'disposed' | 'aborted'
 
+/** How the registry keeps one issued credential. */
+export interface Retention {
+  /**
+   * When the last of the live sessions that the credential serves expires; `undefined` where it serves none any more. What
+   * has to be renewed at the backend is renewed for live sessions only.
+   */
+  readonly coveredUntil: Date | undefined
+  /**
+   * The backend accepts the credential for longer than was said: until `expiresAt`. It is served no longer than the
+   * module's `maxAge` allows, counted from its issue. Does nothing where that is no later, and after the release.
+   */
+  extend(expiresAt: Date): void
+}
+
 /** What a module hands to the registry. */
 export interface IssuedCredential<Value> {
   readonly value: Value
@@ -77,6 +93,11 @@ export interface IssuedCredential<Value> {
    * name of its holder. Synchronous; called at most once per lease, when its value is first read.
    */
   readonly lend?: (loan: Loan) => Value
+  /**
+   * Called once, as soon as the registry keeps the credential; not for one that came too late and is released at once. For
+   * what a module renews at the backend.
+   */
+  readonly retained?: (retention: Retention) => void
   /** Called exactly once, when the cache has dropped the credential and its last lease has ended. */
   readonly release?: (reason: ReleaseReason, options: { readonly signal: AbortSignal }) => Promise<void>
 }
@@ -124,8 +145,9 @@ export function checkModule(module: AnyModule, name: string): void {
   if (module.shared !== undefined && typeof module.shared !== 'boolean') throw wrong('shared', 'a boolean')
   for (const member of ['maxAge', 'deadline'] as const)
     if (module[member] !== undefined) checkDuration(module[member], `${name}.${member}`)
-  if (module.maxConcurrent !== undefined && !(Number.isSafeInteger(module.maxConcurrent) && module.maxConcurrent >= 1))
-    throw wrong('maxConcurrent', 'a positive integer')
+  for (const member of ['maxConcurrent', 'maxQueued'] as const)
+    if (module[member] !== undefined && !(Number.isSafeInteger(module[member]) && module[member] >= 1))
+      throw wrong(member, 'a positive integer')
 }
 
 /** The longest delay that a timer keeps, in milliseconds. */
