@@ -14,6 +14,7 @@ export function project(name: string): UserWorkspaceConfig {
         { find: /^@mcp-delegation\/mcp\/(v1|fastmcp)$/, replacement: `${src('mcp/src')}/$1/index.ts` },
         { find: /^@mcp-delegation\/mcp$/, replacement: src('mcp/src/index.ts') },
         { find: /^@mcp-delegation\/service-account$/, replacement: src('service-account/src/index.ts') },
+        { find: /^@mcp-delegation\/vault$/, replacement: src('vault-mapping/src/index.ts') },
       ],
     },
     test: {

@@ -1,0 +1,1 @@
+export { VaultError } from './vault-error.ts'
