@@ -1,0 +1,7 @@
+export { isAvailable } from '../required.ts'
+export type { KeyPair } from './certificates.ts'
+export type { Policies } from './configuration.ts'
+export type { Mounts } from './mounts.ts'
+export type { Answer, RequestOptions } from './requests.ts'
+export type { VaultLab, VaultOptions } from './vault.ts'
+export { missing, vault } from './vault.ts'

@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isAvailable, missing, type VaultLab, vault } from '../../src/vault/index.ts'
+
+/** Logs in as `name`, and returns the token. */
+async function login(lab: VaultLab, name: string): Promise<string> {
+  const jwt = await lab.tokens.sign({ sub: name })
+  const { body } = await lab.request('POST', `auth/${lab.mounts.jwt}/login`, { role: 'user', jwt }, { token: '' })
+  return (body as { auth: { client_token: string } }).auth.client_token
+}
+
+describe.runIf(isAvailable('the Vault lab', missing()))('the server', () => {
+  let lab: VaultLab
+  beforeAll(async () => {
+    lab = await vault()
+  }, 60_000)
+  afterAll(() => lab?.dispose())
+
+  test('lets users read what is theirs, and nothing of others', async () => {
+    const path = (name: string): string => `${lab.mounts.kv2}/data/users/${name}/billing`
+    for (const name of ['alice', 'bob']) await lab.request('POST', path(name), { data: { password: `${name}-secret` } })
+    const token = await login(lab, 'alice')
+    expect(await lab.request('GET', path('alice'), undefined, { token })).toMatchObject({
+      status: 200,
+      body: { data: { data: { password: 'alice-secret' } } },
+    })
+    expect(await lab.request('GET', path('bob'), undefined, { token })).toMatchObject({ status: 403 })
+    expect(await lab.request('GET', path('alice'), undefined, { token: '' })).toMatchObject({ status: 403 })
+  })
+
+  test("lets a server that logs in with AppRole read what is any user's", async () => {
+    const { roleId: role_id, secretId: secret_id } = await lab.appRole()
+    const { body } = await lab.request(
+      'POST',
+      `auth/${lab.mounts.appRole}/login`,
+      { role_id, secret_id },
+      { token: '' },
+    )
+    const token = (body as { auth: { client_token: string } }).auth.client_token
+    await lab.request('POST', `${lab.mounts.kv2}/data/users/carol/billing`, { data: { password: 'carol-secret' } })
+    expect(await lab.request('GET', `${lab.mounts.kv2}/data/users/carol/billing`, undefined, { token })).toMatchObject({
+      status: 200,
+    })
+  })
+
+  test('counts the living tokens', async () => {
+    const before = await lab.accessors()
+    const token = await login(lab, 'dave')
+    expect(await lab.accessors()).toHaveLength(before.length + 1)
+    await lab.request('POST', 'auth/token/revoke-self', undefined, { token })
+    expect(await lab.accessors()).toEqual(before)
+  })
+
+  test.each(['seal', 'halt', 'kill'] as const)('keeps everything over a %s', async (fault) => {
+    const token = await login(lab, 'erin')
+    await lab[fault]()
+    if (fault === 'seal') expect(await lab.request('GET', 'sys/health')).toMatchObject({ status: 503 })
+    else await expect(lab.request('GET', 'sys/health')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    await (fault === 'seal' ? lab.unseal() : lab.restart())
+    expect(await lab.request('GET', 'auth/token/lookup-self', undefined, { token })).toMatchObject({ status: 200 })
+  })
+})
+
+describe.runIf(isAvailable('the Vault lab', missing()))('a server with raft storage', () => {
+  test('starts, and leaves nothing behind', async () => {
+    const lab = await vault({ storage: 'raft' })
+    expect(await lab.request('GET', 'sys/storage/raft/configuration')).toMatchObject({ status: 200 })
+    await lab.dispose()
+    expect(existsSync(lab.folder)).toBe(false)
+  })
+})
