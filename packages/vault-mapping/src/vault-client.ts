@@ -1,11 +1,20 @@
 import type { Clock, Secret } from '@mcp-delegation/core'
-import type { VaultEnvelope } from './envelope.ts'
+import { type Connections, createConnections, type Outcome, type Outgoing } from './connections.ts'
+import { envelopeOf, isRecord, isTokenText, textsOf, type VaultEnvelope } from './envelope.ts'
+import { createPatience, type Patience } from './patience.ts'
+import { isRequestPath, shownPath } from './request-path.ts'
+import { retryAtOf } from './retry-after.ts'
+import { serverTexts } from './server-texts.ts'
+import { createSlots, type Slots } from './slots.ts'
+import { transportFault } from './transport-fault.ts'
+import { VaultError, type VaultErrorDetails, type VaultErrorKind } from './vault-error.ts'
 
 /** One request. */
 export interface VaultRequest {
   readonly method: 'GET' | 'POST' | 'PUT'
   /** Below `/v1/`, without a query: `secret/data/users/alice`. Checked again before it is sent. */
   readonly path: string
+  readonly query?: Readonly<Record<string, string>> | undefined
   readonly body?: Readonly<Record<string, unknown>> | undefined
   readonly token?: Secret<string> | undefined
   /**
@@ -51,4 +60,29 @@ export interface VaultClientOptions {
   /** How often a request with `retry` is sent at most. */
   readonly tries: number
   readonly clock: Clock
+}
+
+/** Speaks to the servers at `options.addresses`, through connections of its own. */
+export function createVaultClient(options: VaultClientOptions): VaultClient {
+  const connections = createConnections(options)
+  const nodes = createNodes(options.addresses)
+  const slots = new Map(options.addresses.map((address) => [address, createSlots(options.connections)]))
+  return {
+    async request(request, { signal }) {
+      signal.throwIfAborted()
+      const outgoing = outgoingOf(request, options)
+      const patience = createPatience(request.retry, options)
+      let address = nodes.first()
+      for (;;) {
+        const attempt: Attempt = { ...options, request, outgoing, address, connections, nodes, slots, signal }
+        const result = await send(attempt)
+        if (!(result instanceof VaultError)) return result
+        const next = await patience.next(result, address, signal)
+        if (next === undefined) throw result
+        address = next
+      }
+    },
+    present: (certificate) => connections.present(certificate),
+    close: () => connections.close(),
+  }
 }

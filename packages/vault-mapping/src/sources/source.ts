@@ -13,8 +13,10 @@ export interface IdentityParts {
 export interface SourceContext {
   readonly who: IdentityParts
   readonly clock: Clock
+  /** Aborted when nobody waits for the credential any more. */
+  readonly signal: AbortSignal
   /** Reads what is there: may be sent again where the server can't answer. Rejects with a `VaultError`. */
-  read(path: string): Promise<VaultEnvelope>
+  read(path: string, query?: Readonly<Record<string, string>>): Promise<VaultEnvelope>
   /**
    * Has something made: a lease, a certificate. Sent once: where its outcome is not known, the Vault token that it was
    * sent with is given up, and whatever it made with it. Without `body` a GET. Rejects with a `VaultError`.
