@@ -1,19 +1,17 @@
 import type { Clock, Secret } from '@mcp-delegation/core'
-import { type Connections, createConnections, type Outcome, type Outgoing } from './connections.ts'
-import { envelopeOf, isRecord, isTokenText, textsOf, type VaultEnvelope } from './envelope.ts'
-import { createPatience, type Patience } from './patience.ts'
-import { isRequestPath, shownPath } from './request-path.ts'
-import { retryAtOf } from './retry-after.ts'
-import { serverTexts } from './server-texts.ts'
-import { createSlots, type Slots } from './slots.ts'
-import { transportFault } from './transport-fault.ts'
-import { VaultError, type VaultErrorDetails, type VaultErrorKind } from './vault-error.ts'
+import { createAttempt } from './attempt.ts'
+import { createConnections } from './connections.ts'
+import type { VaultEnvelope } from './envelope.ts'
+import { createNodes } from './nodes.ts'
+import { createPatience } from './patience.ts'
+import { VaultError } from './vault-error.ts'
 
 /** One request. */
 export interface VaultRequest {
   readonly method: 'GET' | 'POST' | 'PUT'
   /** Below `/v1/`, without a query: `secret/data/users/alice`. Checked again before it is sent. */
   readonly path: string
+  /** Names and values of letters, digits and `_`: `{ version: '3' }`. */
   readonly query?: Readonly<Record<string, string>> | undefined
   readonly body?: Readonly<Record<string, unknown>> | undefined
   readonly token?: Secret<string> | undefined
@@ -62,20 +60,18 @@ export interface VaultClientOptions {
   readonly clock: Clock
 }
 
-/** Speaks to the servers at `options.addresses`, through connections of its own. */
+/** Speaks to the servers at the addresses, through connections of its own. */
 export function createVaultClient(options: VaultClientOptions): VaultClient {
   const connections = createConnections(options)
   const nodes = createNodes(options.addresses)
-  const slots = new Map(options.addresses.map((address) => [address, createSlots(options.connections)]))
+  const attempt = createAttempt(options, connections, nodes)
   return {
     async request(request, { signal }) {
       signal.throwIfAborted()
-      const outgoing = outgoingOf(request, options)
-      const patience = createPatience(request.retry, options)
+      const patience = createPatience({ ...options, nodes, retry: request.retry })
       let address = nodes.first()
       for (;;) {
-        const attempt: Attempt = { ...options, request, outgoing, address, connections, nodes, slots, signal }
-        const result = await send(attempt)
+        const result = await attempt(request, address, signal)
         if (!(result instanceof VaultError)) return result
         const next = await patience.next(result, address, signal)
         if (next === undefined) throw result

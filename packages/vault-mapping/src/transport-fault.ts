@@ -1,0 +1,55 @@
+import { TOO_LARGE } from './connections.ts'
+import { plain } from './server-texts.ts'
+import type { VaultErrorKind } from './vault-error.ts'
+
+/** What went wrong on the way to Vault or back. */
+export interface TransportFault {
+  readonly kind: VaultErrorKind
+  /** For the operator. */
+  readonly text: string
+  readonly cause: Error | undefined
+}
+
+const UNTRUSTED: readonly string[] = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+]
+
+/** Copies of what was thrown: the original may hold what was sent or received. */
+export function transportFault(fault: unknown): TransportFault {
+  if (fault === TOO_LARGE) return { kind: 'malformed', text: 'the answer is too large', cause: undefined }
+  const { code, message } = origin(fault)
+  const cause = Object.assign(new Error(message), { code })
+  cause.stack = `Error: ${message}`
+  const kind = /^HPE_|HEADERS_OVERFLOW|RES_/.test(code)
+    ? 'malformed'
+    : /TIMEOUT|ETIMEDOUT/.test(code)
+      ? 'late'
+      : 'unreachable'
+  return { kind, text: `${adviceOf(code)} (${code === '' ? message : code})`, cause }
+}
+
+function origin(fault: unknown): { readonly code: string; readonly message: string } {
+  if (!(fault instanceof Error)) return { code: '', message: 'unknown fault' }
+  const { code } = fault as { readonly code?: unknown }
+  // All addresses of a name failed: the first says why.
+  if (fault instanceof AggregateError && fault.message === '' && fault.errors.length > 0) return origin(fault.errors[0])
+  return { code: typeof code === 'string' ? plain(code) : '', message: plain(fault.message) }
+}
+
+function adviceOf(code: string): string {
+  if (UNTRUSTED.includes(code))
+    return 'its certificate is not of an authority that is trusted here: give the PEM of its authority as "tls.ca"'
+  if (code === 'CERT_HAS_EXPIRED') return 'its certificate, or that of its authority in "tls.ca", has expired'
+  if (code === 'CERT_NOT_YET_VALID')
+    return 'its certificate, or that of its authority in "tls.ca", is not valid yet: compare the clocks'
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return 'its certificate is for another name: give one of its names as "tls.serverName", and its authority as "tls.ca"'
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_'))
+    return 'TLS failed: check that it speaks TLS there, and asks for no other client certificate'
+  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_HEADERS')) return 'the answer is not HTTP'
+  return 'no answer'
+}
