@@ -1,0 +1,2 @@
+export type { Login, PostgreSql } from './postgresql.ts'
+export { postgresql } from './postgresql.ts'
