@@ -83,8 +83,8 @@ export function createAttempt(options: VaultClientOptions, connections: Connecti
   }
 }
 
-function outgoingOf(request: VaultRequest, { namespace }: VaultClientOptions): Outgoing | VaultError {
-  const { method, path, query = {}, body, root = false } = request
+function outgoingOf(request: VaultRequest, options: VaultClientOptions): Outgoing | VaultError {
+  const { method, path, query = {}, body, root = false, namespace = options.namespace } = request
   const token = request.token?.reveal()
   const unsent = { uncertain: false }
   if (!isRequestPath(path) || !isRequestQuery(query))

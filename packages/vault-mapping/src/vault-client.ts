@@ -22,6 +22,8 @@ export interface VaultRequest {
   readonly retry: boolean
   /** Sent without the option's namespace: for `sys/health`, which namespaces do not have. Default: false. */
   readonly root?: boolean | undefined
+  /** Sent in this namespace instead of the option's. */
+  readonly namespace?: string | undefined
 }
 
 /** A certificate that this server shows to Vault, both PEM. */
