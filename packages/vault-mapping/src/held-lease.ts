@@ -1,0 +1,147 @@
+import type { ReleaseReason, Retention } from '@mcp-delegation/core'
+import type { Engine } from './engine.ts'
+import { startTimer } from './long-timer.ts'
+import { graceOf, renewalDelay, retryDelay } from './renewal-schedule.ts'
+import type { EngineLease } from './sources/source.ts'
+import type { HeldToken } from './tokens.ts'
+import { VaultError } from './vault-error.ts'
+
+/** Of what was asked for: a renewal that was granted less has met the lease's maximum. */
+const FULL = 0.9
+
+/**
+ * A lease of a secrets engine and the token that it was made with: it is renewed while it is needed, and revoked once. An
+ * answer to a renewal that comes after its end changes nothing.
+ */
+export class HeldLease {
+  readonly #engine: Engine
+  readonly #held: HeldToken
+  readonly #id: string
+  readonly #duration: number
+  readonly #grace: number
+  #expiresAt: number
+  #renewable: boolean
+  #state: 'live' | 'dead' | 'ended' = 'live'
+  #failures = 0
+  #retention: Retention | undefined
+  #cancel = (): void => {}
+
+  constructor(lease: EngineLease, held: HeldToken, engine: Engine) {
+    this.#engine = engine
+    this.#held = held
+    this.#id = lease.id
+    this.#duration = lease.duration
+    this.#grace = graceOf(lease.duration)
+    this.#expiresAt = lease.expiresAt
+    this.#renewable = lease.renewable
+  }
+
+  /** When the server ends it: with its time, or with the token. Milliseconds since the epoch. */
+  get expiresAt(): number {
+    return Math.min(this.#expiresAt, this.#held.token.expiresAt)
+  }
+
+  /** Whether the server still has it, as far as is known here. */
+  get isLive(): boolean {
+    return this.#state === 'live' && !this.#held.token.isDead && this.#engine.clock.now() < this.expiresAt
+  }
+
+  /** From now on it is renewed, while a live session is served with it. */
+  renewFor(retention: Retention): void {
+    this.#retention = retention
+    if (this.#renewable) this.#schedule()
+  }
+
+  /** Ends it at the server: by itself, or with its token. Resolves when that is done, or is going to be tried again. */
+  async end(reason: ReleaseReason): Promise<void> {
+    if (this.#state === 'ended') return
+    const { clock, revokesLeases, revocations } = this.#engine
+    const { token } = this.#held
+    const isOver = this.#state === 'dead' || token.isDead || clock.now() >= this.#expiresAt
+    this.#state = 'ended'
+    this.#cancel()
+    if (isOver) return this.#held.end()
+    // A token that is going to be revoked takes its leases with it.
+    const goesWithToken = token.holds === 1 && (token.isRetired || (reason === 'revoked' && this.#engine.isPersonal))
+    if (goesWithToken || !revokesLeases()) {
+      const retired = token.retire()
+      await this.#held.end()
+      return retired
+    }
+    await revocations.carryOut({
+      until: this.#expiresAt,
+      attempt: (signal) => this.#revoke(signal),
+      // Not sooner: where it is tried again later, the token is needed for that.
+      settled: () => this.#held.end(),
+    })
+  }
+
+  async #revoke(signal: AbortSignal): Promise<void> {
+    const { token } = this.#held
+    try {
+      await this.#engine.send('sys/leases/revoke', { lease_id: this.#id, sync: true }, token, signal)
+    } catch (error) {
+      if (!(error instanceof VaultError) || error.status !== 403) throw error
+      if (await token.askWhetherDead()) return
+      this.#engine.cannotRevokeLeases(error)
+      void token.retire()
+    }
+  }
+
+  #schedule(delay = renewalDelay(this.expiresAt - this.#engine.clock.now(), this.#grace)): void {
+    this.#cancel()
+    if (delay !== undefined && this.#state === 'live') this.#cancel = startTimer(delay, () => void this.#renew())
+  }
+
+  async #renew(): Promise<void> {
+    const { clock, log } = this.#engine
+    // Nobody is served now: somebody may come until it ends.
+    if (this.#retention?.coveredUntil === undefined) return this.#schedule()
+    try {
+      const isAtMaximum = await this.#extend()
+      this.#failures = 0
+      // What ended meanwhile stays ended, whatever the answer.
+      if (this.#state !== 'live') return
+      this.#retention.extend(new Date(this.expiresAt))
+      if (!isAtMaximum) this.#schedule()
+    } catch (error) {
+      if (this.#state !== 'live') return
+      const isGone = error instanceof VaultError && (await this.#isGone(error))
+      if (isGone === true) {
+        log.warn({ err: error }, 'a lease has ended before its time')
+        this.#state = 'dead'
+        return
+      }
+      log.warn({ err: error }, 'a lease could not be renewed')
+      if (isGone === 'denied') return
+      this.#failures++
+      const delay = retryDelay(this.#failures, this.expiresAt - clock.now(), this.#grace)
+      if (delay !== undefined) this.#schedule(delay)
+    }
+  }
+
+  /** Renews it, its token first where that would end sooner. Returns whether it can't be renewed any further. */
+  async #extend(): Promise<boolean> {
+    const { clock } = this.#engine
+    const { token } = this.#held
+    await token.extend(clock.now() + this.#duration)
+    const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
+    const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, token)
+    this.#expiresAt = sentAt + leaseDuration
+    return !renewable || this.expiresAt - sentAt < this.#duration * FULL
+  }
+
+  /** After a renewal that failed: `true` where the lease has ended, `denied` where asking again can't help. */
+  async #isGone(error: VaultError): Promise<boolean | 'denied'> {
+    const { token } = this.#held
+    try {
+      if (error.status === 403) return (await token.askWhetherDead()) || 'denied'
+      if (error.status !== 400 && error.status !== 404) return false
+      // A backend that is down is a 400 too.
+      await this.#engine.send('sys/leases/lookup', { lease_id: this.#id }, token)
+      return false
+    } catch (failure) {
+      return failure instanceof VaultError && (failure.status === 400 || failure.status === 404)
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import type { IssueContext, IssuedCredential, ReleaseReason } from '@mcp-delegation/core'
+import type { Engine } from './engine.ts'
+import { HeldLease } from './held-lease.ts'
+import { type EngineLease, leaseOf, type Obtained, type Source, type SourceContext } from './sources/source.ts'
+import { type HeldToken, type Tokens, unlessAborted } from './tokens.ts'
+import type { VaultClient } from './vault-client.ts'
+import { VaultError } from './vault-error.ts'
+
+/** What a credential is issued with. */
+export interface IssueSurroundings {
+  readonly client: VaultClient
+  readonly tokens: Tokens
+  readonly engine: Engine
+  /** Aborted when the module has been disposed of. */
+  readonly signal: AbortSignal
+  /** Takes note of what has to be seen through before the module is closed. */
+  readonly track: (work: Promise<unknown>) => void
+}
+
+/**
+ * Obtains a credential from `source`; logs in anew, once, where the token that it was tried with is dead. What was begun at
+ * the server is seen through after an abort, and given back. Rejects with a `VaultError` or a `DelegationError`, or with
+ * the signal's reason.
+ */
+export async function issueCredential<Value>(
+  source: Source<Value>,
+  { session, principal, signal, clock }: IssueContext,
+  surroundings: IssueSurroundings,
+): Promise<IssuedCredential<Value>> {
+  const who = { principal, issuer: session.issuer, subject: session.subject }
+  const attempt = async (): Promise<IssuedCredential<Value>> => {
+    const held = await surroundings.tokens.acquire(session, signal)
+    return new Making(held, signal, surroundings).run(source, who, clock)
+  }
+  const retryDead = async (): Promise<IssuedCredential<Value>> => {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (!(error instanceof DeadToken)) throw error
+      return await attempt()
+    }
+  }
+  const issuing = retryDead()
+  surroundings.track(
+    issuing.then(
+      (late) => (signal.aborted ? late.release?.('aborted', { signal: surroundings.signal }) : undefined),
+      () => {},
+    ),
+  )
+  try {
+    return await unlessAborted(issuing, signal)
+  } catch (error) {
+    throw error instanceof DeadToken ? error.cause : error
+  }
+}
+
+/** Vault refused a token that it does not know any more: nothing was done. */
+class DeadToken extends Error {
+  override readonly name = 'DeadToken'
+}
+
+/** One try with one token. */
+class Making {
+  readonly #held: HeldToken
+  readonly #signal: AbortSignal
+  readonly #surroundings: IssueSurroundings
+  /** What the server leased in this try. */
+  readonly #leases: EngineLease[] = []
+
+  constructor(held: HeldToken, signal: AbortSignal, surroundings: IssueSurroundings) {
+    this.#held = held
+    this.#signal = signal
+    this.#surroundings = surroundings
+  }
+
+  async run<Value>(
+    source: Source<Value>,
+    who: SourceContext['who'],
+    clock: SourceContext['clock'],
+  ): Promise<IssuedCredential<Value>> {
+    const { client } = this.#surroundings
+    const token = this.#held.token.secret
+    const make: SourceContext['make'] = async (path, body) => {
+      this.#signal.throwIfAborted()
+      return this.#make(path, body)
+    }
+    const signal = this.#signal
+    const read: SourceContext['read'] = (path, query) =>
+      client.request({ method: 'GET', path, query, token, retry: true }, { signal })
+    try {
+      return await this.#issued(await source.obtain({ who, clock, signal, read, make }))
+    } catch (error) {
+      const dead = error instanceof VaultError && error.status === 403 && (await this.#isDead())
+      await this.#giveBack()
+      throw dead ? new DeadToken('the token is dead', { cause: error }) : error
+    }
+  }
+
+  async #make(path: string, body: Readonly<Record<string, unknown>> | undefined): ReturnType<SourceContext['make']> {
+    const { client, signal } = this.#surroundings
+    const { token } = this.#held
+    const method = body === undefined ? 'GET' : 'POST'
+    try {
+      const envelope = await client.request({ method, path, body, token: token.secret, retry: false }, { signal })
+      const lease = leaseOf(envelope)
+      if (lease !== undefined) this.#leases.push(lease)
+      return envelope
+    } catch (error) {
+      // It may have made a lease that nobody knows of, which ends with the token.
+      if (error instanceof VaultError && error.uncertain) void token.retire()
+      throw error
+    }
+  }
+
+  async #isDead(): Promise<boolean> {
+    try {
+      return await this.#held.token.askWhetherDead()
+    } catch {
+      return false
+    }
+  }
+
+  async #giveBack(): Promise<void> {
+    for (const lease of this.#leases)
+      await new HeldLease(lease, this.#holdAgain(), this.#surroundings.engine).end('aborted')
+    await this.#held.end()
+  }
+
+  #holdAgain(): HeldToken {
+    const { token } = this.#held
+    return { token, end: token.hold() }
+  }
+
+  async #issued<Value>({ value, principal, expiresAt, giveBack }: Obtained<Value>): Promise<IssuedCredential<Value>> {
+    const { token } = this.#held
+    const { engine } = this.#surroundings
+    const [lease, ...others] = this.#leases
+    if (others.length > 0) throw new Error('a source has made more than one lease')
+    if (lease === undefined) {
+      await this.#held.end()
+      const release = async (reason: ReleaseReason): Promise<void> => {
+        // The user was blocked: so is what was logged in for them.
+        if (reason === 'revoked' && engine.isPersonal) await token.retire()
+      }
+      return { value, principal, expiresAt: new Date(expiresAt), release }
+    }
+    const leased = new HeldLease(lease, this.#held, engine)
+    return {
+      value,
+      principal,
+      expiresAt: new Date(Math.min(expiresAt, leased.expiresAt)),
+      usable: () => leased.isLive,
+      retained: (retention) => leased.renewFor(retention),
+      release: async (reason) => {
+        try {
+          if (giveBack !== undefined && leased.isLive) await giveBack({ make: (path, body) => this.#make(path, body) })
+        } catch (error) {
+          engine.log.warn({ err: error }, 'what was checked out could not be checked in: it ends with its lease')
+        }
+        await leased.end(reason)
+      },
+    }
+  }
+}

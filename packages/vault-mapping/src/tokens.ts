@@ -1,0 +1,296 @@
+import { DelegationError, type Session } from '@mcp-delegation/core'
+import type { VaultAuth } from './envelope.ts'
+import type { LoginContext, OwnLogin, UserLogin } from './logins/login-method.ts'
+import type { Revocations } from './revocations.ts'
+import type { Surroundings } from './surroundings.ts'
+import type { VaultClient } from './vault-client.ts'
+import { VaultError } from './vault-error.ts'
+import { VaultToken } from './vault-token.ts'
+
+/** A token that does not go away while it is held. */
+export interface HeldToken {
+  readonly token: VaultToken
+  /** Lets it go; resolves when it was given up, where it was the last to hold it. */
+  end(): Promise<void>
+}
+
+/** The Vault tokens of this server. */
+export interface Tokens {
+  /**
+   * The token to act with for a session; logs in where there is none, once for all who ask at the same time. Rejects with
+   * a `VaultError` or a `DelegationError`, or with the signal's reason; then the login goes on for the others.
+   */
+  acquire(session: Session, signal: AbortSignal): Promise<HeldToken>
+  /** How many are kept. */
+  readonly size: number
+  /** Gives all up. */
+  dispose(): Promise<void>
+}
+
+/** See {@link Tokens}. */
+export interface OwnTokens extends Tokens {
+  /** The session is of no interest. */
+  acquire(session: Session | undefined, signal: AbortSignal): Promise<HeldToken>
+}
+
+/** What both kinds are made with. */
+export interface TokenOptions {
+  readonly client: VaultClient
+  readonly surroundings: Surroundings
+  readonly revocations: Revocations
+  /** Aborted when the module has been disposed of. */
+  readonly signal: AbortSignal
+  /** Called before each login: rejects where the server must not be trusted with one. */
+  readonly prove: (signal: AbortSignal) => Promise<void>
+  /** Takes note of what has to be seen through before the module is closed. */
+  readonly track: (work: Promise<unknown>) => void
+}
+
+/** Limits of {@link userTokens}. */
+export interface UserTokenLimits {
+  /** How many are kept that nothing depends on. */
+  readonly max: number
+  /** How long one is kept that nothing depends on, in milliseconds. */
+  readonly maxIdle: number
+}
+
+const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 401, 403, 404, 405])
+
+/** One login that is under way, or its token. */
+class Slot {
+  #waiting = 0
+  #token: VaultToken | undefined
+  readonly #login: Promise<VaultToken>
+
+  constructor(login: Promise<VaultToken>) {
+    this.#login = login
+    login.then(
+      (token) => {
+        this.#token = token
+        // Nobody waits any more: the user may have been blocked.
+        if (this.#waiting === 0) void token.retire()
+      },
+      () => {},
+    )
+  }
+
+  /** The token, once there is one. */
+  get token(): VaultToken | undefined {
+    return this.#token
+  }
+
+  /** Whether whoever comes now can be served from here. */
+  get isOpen(): boolean {
+    return this.#token === undefined || this.#token.isFresh
+  }
+
+  async acquire(signal: AbortSignal): Promise<HeldToken> {
+    if (this.#token !== undefined) return held(this.#token)
+    this.#waiting++
+    try {
+      return held(await unlessAborted(this.#login, signal))
+    } finally {
+      this.#waiting--
+    }
+  }
+}
+
+function held(token: VaultToken): HeldToken {
+  return { token, end: token.hold() }
+}
+
+/** Waits for `promise`, but no longer than until the abort. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason)
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}
+
+/** A token for each token of each user: what Vault allows is decided by the claims of that one. */
+export function userTokens(method: UserLogin, limits: UserTokenLimits, options: TokenOptions): Tokens {
+  const { surroundings } = options
+  const made = new MadeTokens(options, true)
+  /** By session id, the least recently used first. */
+  const slots = new Map<string, Slot>()
+
+  const giveUp = (id: string, slot: Slot): Promise<void> => {
+    if (slots.get(id) === slot) slots.delete(id)
+    return slot.token?.retire() ?? Promise.resolve()
+  }
+  const sweep = (): void => {
+    const now = surroundings.clock.now()
+    for (const [id, slot] of slots) {
+      const { token } = slot
+      if (token === undefined || token.holds > 0) continue
+      const over = slots.size > limits.max
+      if (over || !token.isFresh || now >= token.idleSince + limits.maxIdle) void giveUp(id, slot)
+    }
+    if (slots.size === 0) stopSweeping()
+  }
+  let sweeping: NodeJS.Timeout | undefined
+  const stopSweeping = (): void => {
+    clearInterval(sweeping)
+    sweeping = undefined
+  }
+
+  const logIn = async (session: Session): Promise<VaultToken> => {
+    await options.prove(options.signal)
+    return made.make(await loggedIn(method.logIn(session, loginContext(options))))
+  }
+  return {
+    get size() {
+      return slots.size
+    },
+    async acquire(session, signal) {
+      signal.throwIfAborted()
+      const known = slots.get(session.id)
+      if (known?.isOpen === true) {
+        slots.delete(session.id)
+        slots.set(session.id, known)
+        return known.acquire(signal)
+      }
+      if (known !== undefined) void giveUp(session.id, known)
+      const login = logIn(session)
+      options.track(login)
+      const slot = new Slot(login)
+      slots.set(session.id, slot)
+      login.catch(() => giveUp(session.id, slot))
+      if (slots.size > limits.max) sweep()
+      sweeping ??= setInterval(sweep, Math.min(limits.maxIdle, 60_000) / 2).unref()
+      return slot.acquire(signal)
+    },
+    async dispose() {
+      stopSweeping()
+      slots.clear()
+      await made.giveUp()
+    },
+  }
+}
+
+/** One token for everybody. */
+export function ownTokens(method: OwnLogin, options: TokenOptions): OwnTokens {
+  const made = new MadeTokens(options, method.owned)
+  let current: Slot | undefined
+
+  const isCurrent = async (slot: Slot, signal: AbortSignal): Promise<boolean> => {
+    if (!slot.isOpen) return false
+    if (slot.token === undefined || method.isCurrent === undefined) return true
+    return method.isCurrent(slot.token.secret, { signal })
+  }
+  const logIn = async (): Promise<VaultToken> => {
+    await options.prove(options.signal)
+    return made.make(await loggedIn(method.logIn(loginContext(options))))
+  }
+  return {
+    get size() {
+      return current === undefined ? 0 : 1
+    },
+    async acquire(_session, signal) {
+      signal.throwIfAborted()
+      const known = current
+      if (known !== undefined && (await isCurrent(known, signal))) return known.acquire(signal)
+      // Somebody else may have logged in while the file was read.
+      if (current !== undefined && current !== known) return current.acquire(signal)
+      void known?.token?.retire()
+      const login = logIn()
+      options.track(login)
+      const slot = new Slot(login)
+      current = slot
+      login.catch(() => {
+        if (current === slot) current = undefined
+      })
+      return slot.acquire(signal)
+    },
+    async dispose() {
+      current = undefined
+      await made.giveUp()
+    },
+  }
+}
+
+/** A refusal of the login is not one of what was to be asked for: nobody but an operator can mend it. */
+async function loggedIn(login: Promise<VaultAuth>): Promise<VaultAuth> {
+  try {
+    return await login
+  } catch (error) {
+    if (error instanceof VaultError && REFUSALS.has(error.status))
+      throw new DelegationError('ERR_DELEGATION_PROTOCOL', 'Vault refuses the login', { cause: error })
+    throw error
+  }
+}
+
+function loginContext({ client, surroundings, signal }: TokenOptions): LoginContext {
+  return {
+    clock: surroundings.clock,
+    signal,
+    present: (certificate) => client.present(certificate),
+    post: (path, body) => client.request({ method: 'POST', path, body, retry: false }, { signal }),
+    lookUp: (token) => lookUp(client, token, signal),
+  }
+}
+
+/** What a token is, as a login would have answered. */
+async function lookUp(client: VaultClient, token: VaultAuth['token'], signal: AbortSignal): Promise<VaultAuth> {
+  const request = { method: 'GET', path: 'auth/token/lookup-self', token, retry: true } as const
+  const { data, sentAt } = await client.request(request, { signal })
+  const { ttl, renewable, accessor, policies, num_uses: uses } = data ?? {}
+  if (typeof ttl !== 'number' || ttl < 0)
+    throw new VaultError('malformed', 'the answer about a token does not say when it ends', { uncertain: false })
+  return {
+    token,
+    accessor: typeof accessor === 'string' ? accessor : undefined,
+    // A token without an end has the TTL 0.
+    expiresAt: ttl === 0 && data?.['expire_time'] === null ? Number.POSITIVE_INFINITY : sentAt + ttl * 1000,
+    renewable: renewable === true,
+    uses: typeof uses === 'number' ? uses : 0,
+    policies: Array.isArray(policies) ? policies.filter((policy) => typeof policy === 'string') : [],
+  }
+}
+
+/** The tokens that were made of logins' answers, until they are given up. */
+class MadeTokens {
+  readonly #options: TokenOptions
+  readonly #owned: boolean
+  readonly #tokens = new Set<VaultToken>()
+
+  /** Tokens that are not `owned` are not revoked, only forgotten. */
+  constructor(options: TokenOptions, owned: boolean) {
+    this.#options = options
+    this.#owned = owned
+  }
+
+  make(auth: VaultAuth): VaultToken {
+    const { client, surroundings, signal } = this.#options
+    const finish = (token: VaultToken): Promise<void> => this.#finish(token)
+    const token = new VaultToken({ auth, client, clock: surroundings.clock, signal, finish })
+    this.#tokens.add(token)
+    return token
+  }
+
+  /** Gives all up, also those that something depends on. */
+  async giveUp(): Promise<void> {
+    await Promise.all([...this.#tokens].map((token) => token.giveUp()))
+  }
+
+  async #finish(token: VaultToken): Promise<void> {
+    this.#tokens.delete(token)
+    if (!this.#owned || token.isDead) return
+    const { client, revocations } = this.#options
+    const revoke = { method: 'POST', path: 'auth/token/revoke-self', token: token.secret, retry: false } as const
+    await revocations.carryOut({
+      until: token.expiresAt,
+      attempt: async (signal) => {
+        try {
+          await client.request(revoke, { signal })
+        } catch (error) {
+          // Dead already; or a batch token, which can't be revoked.
+          const { status } = error instanceof VaultError ? error : {}
+          if (status !== 403 && status !== 400) throw error
+        }
+      },
+    })
+  }
+}

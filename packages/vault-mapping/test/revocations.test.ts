@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Revocations } from '../src/revocations.ts'
+import { refusal, testSurroundings } from './stand-in.ts'
+
+const MINUTE = 60_000
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+function flaky(failures: number) {
+  const attempt = vi.fn(async () => {
+    if (attempt.mock.calls.length <= failures) throw new Error('down')
+  })
+  const settled = vi.fn(async () => {})
+  return { attempt, settled, until: Date.now() + 60 * MINUTE }
+}
+
+test('what succeeds is done at once', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const one = flaky(0)
+  await revocations.carryOut(one)
+  expect(one.settled).toHaveBeenCalledOnce()
+  expect(revocations.size).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('what fails is tried again until it succeeds, each time later, and settled once', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const one = flaky(3)
+  await revocations.carryOut(one)
+  expect(one.attempt).toHaveBeenCalledTimes(1)
+  expect(one.settled).not.toHaveBeenCalled()
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(one.attempt).toHaveBeenCalledTimes(2)
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(one.attempt).toHaveBeenCalledTimes(3)
+  await vi.advanceTimersByTimeAsync(4_000)
+  expect(one.attempt).toHaveBeenCalledTimes(4)
+  expect(one.settled).toHaveBeenCalledOnce()
+  expect(revocations.size).toBe(0)
+  await vi.advanceTimersByTimeAsync(60 * MINUTE)
+  expect(one.attempt).toHaveBeenCalledTimes(4)
+})
+
+test('what has ended by itself is not tried any more', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const one = { ...flaky(1_000), until: Date.now() + 2_500 }
+  await revocations.carryOut(one)
+  await vi.advanceTimersByTimeAsync(10 * MINUTE)
+  expect(one.attempt).toHaveBeenCalledTimes(2)
+  expect(one.settled).toHaveBeenCalledOnce()
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a server that is down is not asked for each of thousands in one round', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const attempt = vi.fn(async () => {
+    throw new Error('down')
+  })
+  const until = Date.now() + 60 * MINUTE
+  await Promise.all(Array.from({ length: 1_000 }, () => revocations.carryOut({ attempt, until })))
+  expect(attempt).toHaveBeenCalledTimes(1_000)
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(attempt.mock.calls.length).toBeLessThanOrEqual(1_008)
+  expect(revocations.size).toBe(1_000)
+})
+
+test('one that the server refuses does not keep it from the others, also at the end', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const until = Date.now() + 60 * MINUTE
+  const others = Array.from({ length: 30 }, () => flaky(1))
+  const attempt = vi.fn().mockRejectedValue(refusal(400))
+  for (const one of others.slice(0, 15)) await revocations.carryOut(one)
+  for (let count = 0; count < 10; count++) await revocations.carryOut({ attempt, until })
+  for (const one of others.slice(15)) await revocations.carryOut(one)
+  await revocations.drain(1_000)
+  expect(others.filter(({ settled }) => settled.mock.calls.length === 1)).toHaveLength(30)
+})
+
+test('what comes back is asked for all of them at once', async () => {
+  const revocations = new Revocations(testSurroundings())
+  let down = true
+  const attempt = async (): Promise<void> => {
+    if (down) throw new Error('down')
+  }
+  const until = Date.now() + 60 * MINUTE
+  await Promise.all(Array.from({ length: 100 }, () => revocations.carryOut({ attempt, until })))
+  down = false
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(revocations.size).toBe(0)
+})
+
+test('at the end all is tried once more, and the rest is told and forgotten', async () => {
+  const surroundings = testSurroundings()
+  const revocations = new Revocations(surroundings)
+  const [heals, stays] = [flaky(1), flaky(1_000)]
+  await Promise.all([revocations.carryOut(stays), revocations.carryOut(heals)])
+  await revocations.drain(1_000)
+  expect(heals.settled).toHaveBeenCalledOnce()
+  expect(stays.settled).toHaveBeenCalledOnce()
+  expect(revocations.size).toBe(0)
+  expect(surroundings.lines).toContainEqual({
+    level: 'error',
+    message: 'not everything could be revoked: it ends at its time',
+  })
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('an attempt that hangs is not waited for longer than the last patience', async () => {
+  const revocations = new Revocations(testSurroundings())
+  let tries = 0
+  await revocations.carryOut({
+    until: Date.now() + 60 * MINUTE,
+    attempt: (signal) => {
+      if (++tries === 1) return Promise.reject(new Error('down'))
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    },
+  })
+  const drained = revocations.drain(5_000)
+  await vi.advanceTimersByTimeAsync(5_000)
+  await drained
+  expect(revocations.size).toBe(0)
+})
