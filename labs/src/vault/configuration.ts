@@ -82,3 +82,28 @@ async function configurePki(ask: Ask, { pki }: Mounts, name: string): Promise<vo
   })
   await must(ask, 'POST', `${pki}/roles/server`, { ...common, allow_any_name: true, enforce_hostnames: false })
 }
+
+/** Removes what {@link configure} mounted, what is in it, and who logged in there. */
+export async function unconfigure(
+  ask: Ask,
+  { mounts, policies }: Pick<Configuration, 'mounts' | 'policies'>,
+): Promise<void> {
+  const methods = Object.keys(AUTH_METHODS).map((name) => mounts[name as keyof Mounts])
+  const accessors = await Promise.all(methods.map(async (path) => accessorOf(await ask('GET', `sys/auth/${path}`))))
+  const aliases = (await ask('GET', 'identity/entity-alias/id?list=true')).body as Aliases
+  const ours = Object.values(aliases.data?.key_info ?? {}).filter((alias) => accessors.includes(alias.mount_accessor))
+  await Promise.all([
+    ...Object.keys(ENGINES).map((name) => must(ask, 'DELETE', `sys/mounts/${mounts[name as keyof Mounts]}`)),
+    ...methods.map((path) => must(ask, 'DELETE', `sys/auth/${path}`)),
+    ...Object.values(policies).map((name) => must(ask, 'DELETE', `sys/policies/acl/${name}`)),
+    ...ours.map((alias) => must(ask, 'DELETE', `identity/entity/id/${alias.canonical_id}`)),
+  ])
+}
+
+interface Aliases {
+  readonly data?: { readonly key_info?: Readonly<Record<string, { canonical_id: string; mount_accessor: string }>> }
+}
+
+function accessorOf({ body }: { readonly body: unknown }): string | undefined {
+  return (body as { accessor?: string }).accessor
+}

@@ -6,6 +6,7 @@ import { freeAddress, freePort } from '../loopback.ts'
 import { asServer, isRoot, UNPRIVILEGED } from '../programs.ts'
 import { newFolder } from '../template.ts'
 import { authority, certify, type KeyPair } from './certificates.ts'
+import { reportIssued } from './issued-secrets.ts'
 import type { Program } from './program.ts'
 import { type Ask, must, requests } from './requests.ts'
 
@@ -13,7 +14,7 @@ import { type Ask, must, requests } from './requests.ts'
 export type Storage = 'file' | 'raft'
 
 /** A running, initialised and unsealed server, before anything is configured. */
-export interface Server {
+export interface Server extends AsyncDisposable {
   readonly address: string
   /** The path of the PEM file of the certificate authority that its certificate is from. */
   readonly ca: string
@@ -31,7 +32,6 @@ export interface Server {
   kill(): Promise<void>
   halt(): Promise<void>
   restart(): Promise<void>
-  dispose(): Promise<void>
 }
 
 /** How long a server may take to become active once it is unsealed, in milliseconds. */
@@ -107,6 +107,7 @@ export async function startServer(program: Program, storage: Storage): Promise<S
   }
   const dispose = async (): Promise<void> => {
     await kill()
+    if (existsSync(audit)) reportIssued(audit)
     rmSync(folder, { recursive: true, force: true })
   }
   try {
@@ -145,7 +146,7 @@ export async function startServer(program: Program, storage: Storage): Promise<S
       daemon = await start()
       await unseal()
     },
-    dispose,
+    [Symbol.asyncDispose]: dispose,
   }
 }
 

@@ -1,10 +1,20 @@
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { type OpenLdap, openLdap } from '../open-ldap/index.ts'
+import { type PostgreSql, postgresql } from '../postgresql/index.ts'
+import { missingPackages } from '../required.ts'
 import { type TokenIssuer, tokenIssuer } from '../token-issuer/index.ts'
+import { configureDatabase, configureLdap } from './backends.ts'
 import { certify, type KeyPair } from './certificates.ts'
-import { configure, type Policies } from './configuration.ts'
+import { configure, type Policies, unconfigure } from './configuration.ts'
+import { externalServer, useServer } from './external-server.ts'
+import { accessorsBelow, leasesBelow } from './inventory.ts'
 import { type Mounts, mountsBelow } from './mounts.ts'
 import { findProgram } from './program.ts'
-import { type Answer, type Ask, must, type RequestOptions } from './requests.ts'
-import { type Storage, startServer } from './server.ts'
+import { type Answer, must, type RequestOptions } from './requests.ts'
+import { type Server, type Storage, startServer } from './server.ts'
+
+const PACKAGES = fileURLToPath(new URL('../../vault/debian.json', import.meta.url))
 
 /** What {@link vault} takes. */
 export interface VaultOptions {
@@ -14,6 +24,10 @@ export interface VaultOptions {
   readonly tokenTtl?: number | undefined
   /** How long it lives with renewals, in milliseconds. Default: an hour, or `tokenTtl` where that is longer. */
   readonly tokenMaxTtl?: number | undefined
+  /** Whether the database engine gets a PostgreSQL. Default: no. */
+  readonly postgresql?: boolean | undefined
+  /** Whether the LDAP engine gets an OpenLDAP. Default: no. */
+  readonly ldap?: boolean | undefined
 }
 
 /** A real OpenBao (or Vault) on loopback, with TLS, initialised, unsealed and configured. */
@@ -33,6 +47,10 @@ export interface VaultLab extends AsyncDisposable {
   readonly tokens: TokenIssuer
   /** What the server was asked and answered, a JSON object in each line, secrets included. */
   readonly issuedFile: string
+  /** @throws TypeError where the lab was started without it. */
+  readonly postgresql: PostgreSql
+  /** @throws TypeError where the lab was started without it. */
+  readonly ldap: OpenLdap
   /** One request, below `/v1/`, as root unless a token is given. Rejects only where there is no answer. */
   request(method: string, path: string, body?: unknown, options?: RequestOptions): Promise<Answer>
   /** The ids of all leases below `prefix`. Default: those of secret engines, none of logins. */
@@ -60,73 +78,102 @@ export interface VaultLab extends AsyncDisposable {
 }
 
 const MINUTE = 60_000
+const NO_PROGRAM = 'missing: a "bao" or "vault" on PATH; "node scripts/setup.mjs" fetches one'
 
 /**
  * Starts a server and configures it: the roles `user` (JWT) and `server` (AppRole, TLS certificate), their policies, and
- * the engines of {@link Mounts}. Started by root, it runs as `nobody`. It ends with the process that started it.
+ * the engines of {@link Mounts}. Started by root, it runs as `nobody`. It ends with the process that started it. With
+ * VAULT_ADDR and VAULT_TOKEN in the environment it is the one there instead, with all mounts below a random prefix, which
+ * are removed at the end.
  * @throws Error where the machine has no server, and where it does not start.
  */
 export async function vault(options: VaultOptions = {}): Promise<VaultLab> {
-  const { storage = 'file', tokenTtl = 15 * MINUTE, tokenMaxTtl = Math.max(tokenTtl, 60 * MINUTE) } = options
-  const program = findProgram()
-  if (program === undefined) throw new Error(`the server can't be started: ${missing().join('; ')}`)
-  const [server, tokens] = await Promise.all([startServer(program, storage), tokenIssuer()])
-  const { ask, authority, folder } = server
+  const started: AsyncDisposable[] = []
   const dispose = async (): Promise<void> => {
-    await tokens[Symbol.asyncDispose]()
-    await server.dispose()
+    for (let one = started.pop(); one !== undefined; one = started.pop()) await one[Symbol.asyncDispose]()
   }
-  const mounts = mountsBelow('')
-  const policies = { user: 'user', server: 'server' }
-  const ttls = { tokenTtl: Math.ceil(tokenTtl / 1_000), tokenMaxTtl: Math.ceil(tokenMaxTtl / 1_000) }
+  const disposable = <T extends AsyncDisposable>(one: T): T => {
+    started.push(one)
+    return one
+  }
   try {
-    const jwtAccessor = await configure(ask, { mounts, policies, tokens, ...ttls, clientCa: authority.certificate })
-    let clients = 0
-    return {
-      ...server,
-      mounts,
-      policies,
-      jwtAccessor,
-      tokens,
-      request: ask,
-      leases: (prefix) => leasesBelow(ask, prefix),
-      accessors: () => accessorsOfOthers(ask),
-      appRole: async () => {
-        const path = `auth/${mounts.appRole}/role/server`
-        const role = (await must(ask, 'GET', `${path}/role-id`)) as { data: { role_id: string } }
-        const secret = (await must(ask, 'POST', `${path}/secret-id`)) as { data: { secret_id: string } }
-        return { roleId: role.data.role_id, secretId: secret.data.secret_id }
-      },
-      clientCertificate: (commonName = 'client') =>
-        certify(authority, { folder, name: `client-${++clients}`, commonName, purpose: 'client' }),
-      dispose,
-      [Symbol.asyncDispose]: dispose,
-    }
+    return await start(options, disposable, dispose)
   } catch (error) {
     await dispose()
     throw error
   }
 }
 
+type Disposable = <T extends AsyncDisposable>(one: T) => T
+
+async function start(options: VaultOptions, disposable: Disposable, dispose: () => Promise<void>): Promise<VaultLab> {
+  const { tokenTtl = 15 * MINUTE, tokenMaxTtl = Math.max(tokenTtl, 60 * MINUTE) } = options
+  const external = externalServer()
+  const starting = [
+    (external === undefined ? ownServer(options.storage) : useServer(external)).then(disposable),
+    tokenIssuer().then(disposable),
+    options.postgresql ? postgresql().then(disposable) : undefined,
+    options.ldap ? openLdap().then(disposable) : undefined,
+  ] as const
+  // Where one fails, the others must be there to be disposed of.
+  await Promise.allSettled(starting)
+  const [server, tokens, database, directory] = await Promise.all(starting)
+  const { ask, authority, folder } = server
+  const prefix = external === undefined ? '' : `mcp-delegation-${randomBytes(6).toString('hex')}/`
+  const mounts = mountsBelow(prefix)
+  const policies = { user: `${prefix}user`, server: `${prefix}server` }
+  if (prefix !== '') disposable({ [Symbol.asyncDispose]: () => unconfigure(ask, { mounts, policies }) })
+  const ttls = { tokenTtl: Math.ceil(tokenTtl / 1_000), tokenMaxTtl: Math.ceil(tokenMaxTtl / 1_000) }
+  const jwtAccessor = await configure(ask, { mounts, policies, tokens, ...ttls, clientCa: authority.certificate })
+  if (database !== undefined) await configureDatabase(ask, mounts, database)
+  if (directory !== undefined) await configureLdap(ask, mounts, directory)
+  let clients = 0
+  return {
+    ...server,
+    mounts,
+    policies,
+    jwtAccessor,
+    tokens,
+    get postgresql() {
+      return present(database, 'postgresql')
+    },
+    get ldap() {
+      return present(directory, 'ldap')
+    },
+    request: ask,
+    leases: (below = prefix) => leasesBelow(ask, below === '' || below.endsWith('/') ? below : `${below}/`),
+    accessors: () => accessorsBelow(ask, prefix),
+    appRole: async () => {
+      const path = `auth/${mounts.appRole}/role/server`
+      const role = (await must(ask, 'GET', `${path}/role-id`)) as { data: { role_id: string } }
+      const secret = (await must(ask, 'POST', `${path}/secret-id`)) as { data: { secret_id: string } }
+      return { roleId: role.data.role_id, secretId: secret.data.secret_id }
+    },
+    clientCertificate: (commonName = 'client') =>
+      certify(authority, { folder, name: `client-${++clients}`, commonName, purpose: 'client' }),
+    dispose,
+    [Symbol.asyncDispose]: dispose,
+  }
+}
+
+async function ownServer(storage: Storage = 'file'): Promise<Server> {
+  const program = findProgram()
+  if (program === undefined) throw new Error(`the server can't be started: ${NO_PROGRAM}`)
+  return startServer(program, storage)
+}
+
+function present<T>(backend: T | undefined, option: string): T {
+  if (backend === undefined) throw new TypeError(`the lab was started without "${option}"`)
+  return backend
+}
+
 /** What the lab lacks on this machine, in sentences; nothing where all is there. */
 export function missing(): readonly string[] {
-  return findProgram() === undefined
-    ? ['missing: a "bao" or "vault" on PATH; "node scripts/setup.mjs" fetches one']
-    : []
+  const program = externalServer() ?? findProgram()
+  return [...missingPackages(PACKAGES), ...(program === undefined ? [NO_PROGRAM] : [])]
 }
 
-async function accessorsOfOthers(ask: Ask): Promise<readonly string[]> {
-  const own = (await must(ask, 'GET', 'auth/token/lookup-self')) as { data: { accessor: string } }
-  const all = (await must(ask, 'GET', 'auth/token/accessors?list=true')) as { data: { keys: string[] } }
-  return all.data.keys.filter((accessor) => accessor !== own.data.accessor)
-}
-
-async function leasesBelow(ask: Ask, prefix: string | undefined): Promise<readonly string[]> {
-  const path = prefix === undefined || prefix === '' || prefix.endsWith('/') ? (prefix ?? '') : `${prefix}/`
-  const { status, body } = await ask('GET', `sys/leases/lookup/${path}?list=true`)
-  if (status === 404) return []
-  if (status !== 200) throw new Error(`leases below "${path}": ${status} ${JSON.stringify(body)}`)
-  const keys = (body as { data: { keys: string[] } }).data.keys.filter((key) => prefix !== undefined || key !== 'auth/')
-  const found = await Promise.all(keys.map((key) => (key.endsWith('/') ? leasesBelow(ask, path + key) : [path + key])))
-  return found.flat()
+/** Why the server can't be stopped, sealed and paused here, in sentences; nothing where it can. */
+export function unstoppableBecause(): readonly string[] {
+  return externalServer() === undefined ? [] : ["the server at VAULT_ADDR is not the lab's to stop"]
 }

@@ -1,13 +1,7 @@
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isAvailable, missing, type VaultLab, vault } from '../../src/vault/index.ts'
-
-/** Logs in as `name`, and returns the token. */
-async function login(lab: VaultLab, name: string): Promise<string> {
-  const jwt = await lab.tokens.sign({ sub: name })
-  const { body } = await lab.request('POST', `auth/${lab.mounts.jwt}/login`, { role: 'user', jwt }, { token: '' })
-  return (body as { auth: { client_token: string } }).auth.client_token
-}
+import { login } from './login.ts'
 
 describe.runIf(isAvailable('the Vault lab', missing()))('the server', () => {
   let lab: VaultLab
