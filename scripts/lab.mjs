@@ -1,11 +1,11 @@
 // Runs a lab, a real backend on loopback, until Ctrl-C.
-// Run: npm run lab:ad
+// Run: npm run lab:ad, npm run lab:vault
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { run, setUp } from './setup.mjs'
 
 /** The labs, by their names on the command line: folders of labs/src with a main.ts. */
-const LABS = { ad: 'active-directory' }
+const LABS = { ad: 'active-directory', vault: 'vault' }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const name = process.argv[2]

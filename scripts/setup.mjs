@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ensureServer } from './openbao.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Whose needs there are tables of, debian.json: a lab's, and those of tests besides the labs. */
-const FOLDERS = ['labs/active-directory', 'test']
+const FOLDERS = ['labs/active-directory', 'labs/vault', 'test']
 /** What Debian asks before it starts a server that a package brings. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
@@ -31,12 +32,22 @@ export function run(command, args, { env = {}, cwd = root, quiet = false } = {})
 }
 
 /**
- * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, and those in `more`,
- * which is like the tables. Returns whether the caller can go on; with `optional` it can without Debian packages.
+ * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, those in `more`,
+ * which is like the tables, and for the Vault lab a server. Returns whether the caller can go on; with `optional` it can
+ * without Debian packages and without the server.
  */
 export function setUp({ more = {}, folders = FOLDERS, optional = false } = {}) {
   const tables = FOLDERS.filter((folder) => folders.includes(folder)).map(debianPackagesOf)
-  return ensureNode() && ensureDebianPackages(Object.assign({}, ...tables, more), optional) && ensureNpmPackages()
+  return (
+    ensureNode() &&
+    ensureDebianPackages(Object.assign({}, ...tables, more), optional) &&
+    (!folders.includes('labs/vault') || ensureVault() || optional) &&
+    ensureNpmPackages()
+  )
+}
+
+function ensureVault() {
+  return ensureServer({ run, installDebian: mayInstall() ? installDebian : undefined })
 }
 
 /**
@@ -74,9 +85,13 @@ function isInstalled() {
 function ensureDebianPackages(packages, optional) {
   const missing = Object.keys(packages).filter((name) => !isThere(packages[name]))
   if (missing.length === 0) return true
-  if (existsSync('/usr/bin/apt-get') && process.getuid?.() === 0) return installDebian(missing)
+  if (mayInstall()) return installDebian(missing)
   console.error(`missing, on Debian as root: apt-get install --no-install-recommends ${missing.join(' ')}`)
   return optional
+}
+
+function mayInstall() {
+  return existsSync('/usr/bin/apt-get') && process.getuid?.() === 0
 }
 
 /** Installs packages; servers that they bring are not started: the labs start their own. */
