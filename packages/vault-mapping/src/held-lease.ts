@@ -96,7 +96,10 @@ export class HeldLease {
   async #renew(): Promise<void> {
     const { clock, log } = this.#engine
     // Nobody is served now: somebody may come until it ends.
-    if (this.#retention?.coveredUntil === undefined) return this.#schedule()
+    if (this.#retention?.coveredUntil === undefined) {
+      if (this.isLive) this.#schedule(this.#grace / 2)
+      return
+    }
     try {
       const isAtMaximum = await this.#extend()
       this.#failures = 0
@@ -122,9 +125,15 @@ export class HeldLease {
 
   /** Renews it, its token first where that would end sooner. Returns whether it can't be renewed any further. */
   async #extend(): Promise<boolean> {
-    const { clock } = this.#engine
+    const { clock, log } = this.#engine
     const { token } = this.#held
-    await token.extend(clock.now() + this.#duration)
+    try {
+      await token.extend(clock.now() + this.#duration)
+    } catch (error) {
+      // At its maximum a token answers 500. The lease can still be renewed up to its end.
+      if (!(error instanceof VaultError) || (error.status ?? 0) < 500) throw error
+      log.debug({ err: error }, 'a token could not be renewed')
+    }
     const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
     const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, token)
     this.#expiresAt = sentAt + leaseDuration

@@ -1,0 +1,215 @@
+import type { IssueContext, PasswordCredential } from '@mcp-delegation/core'
+import { DelegationError, secret } from '@mcp-delegation/core'
+import { testSession } from '@mcp-delegation/core/testing'
+import { expect, test, vi } from 'vitest'
+import type { Engine } from '../src/engine.ts'
+import { issueCredential } from '../src/issue-credential.ts'
+import { Revocations } from '../src/revocations.ts'
+import type { Source } from '../src/sources/source.ts'
+import { type TokenOptions, userTokens } from '../src/tokens.ts'
+import { VaultError } from '../src/vault-error.ts'
+import { auth, type Reply, refusal, standInClient, testSurroundings } from './stand-in.ts'
+
+const MINUTE = 60_000
+
+function setting(reply: Reply = async () => ({})) {
+  const client = standInClient(reply)
+  const surroundings = testSurroundings()
+  const revocations = new Revocations(surroundings)
+  const closed = new AbortController()
+  const tracked: Promise<unknown>[] = []
+  const track = (work: Promise<unknown>): void => void tracked.push(work.catch(() => {}))
+  const options: TokenOptions = {
+    client,
+    surroundings,
+    revocations,
+    signal: closed.signal,
+    prove: async () => {},
+    track,
+  }
+  const logIn = vi.fn(async () => auth(15 * MINUTE))
+  const tokens = userTokens({ type: 'jwt', as: 'user', logIn }, { max: 10, maxIdle: MINUTE }, options)
+  const engine: Engine = {
+    ...surroundings,
+    revocations,
+    isPersonal: true,
+    revokesLeases: () => true,
+    cannotRevokeLeases: () => {},
+    send: (path, body, token, signal = closed.signal) =>
+      client.request({ method: 'PUT', path, body, token: token.secret, retry: false }, { signal }),
+  }
+  const leaving = new AbortController()
+  const context: IssueContext = {
+    ...surroundings,
+    session: testSession({ subject: 'alice' }),
+    principal: 'alice',
+    signal: leaving.signal,
+  }
+  const issue = <Value>(source: Source<Value>) =>
+    issueCredential(source, context, { client, tokens, engine, signal: closed.signal, track })
+  const sent = (path: string): number => client.requests.filter((request) => request.path === path).length
+  return { client, tokens, logIn, issue, leaving, sent, tracked }
+}
+
+/** A source that has one lease made. */
+const leased: Source<PasswordCredential> = {
+  type: 'test',
+  leased: true,
+  async obtain({ make, clock }) {
+    await make('engine/creds/x')
+    const value = { kind: 'password', username: 'u', password: secret('p') } as const
+    return { value, principal: 'u', expiresAt: clock.now() + 60 * MINUTE }
+  },
+}
+
+const creds: Reply = async ({ path }) =>
+  path === 'engine/creds/x' ? { leaseId: 'engine/creds/x/1', leaseDuration: 5 * MINUTE, renewable: true } : {}
+
+test('a credential expires with its lease, and its release ends the lease', async () => {
+  const { issue, sent } = setting(creds)
+  const issued = await issue(leased)
+  expect(issued.expiresAt.getTime() - Date.now()).toBeLessThanOrEqual(5 * MINUTE)
+  expect(issued.usable?.()).toBe(true)
+  await issued.release?.('expired', { signal: new AbortController().signal })
+  expect(sent('sys/leases/revoke')).toBe(1)
+  expect(issued.usable?.()).toBe(false)
+})
+
+test('one new login where the token has died, and only one', async () => {
+  let refusals = 1
+  const { issue, logIn } = setting(async (request, signal) => {
+    if (request.path === 'engine/creds/x' && refusals-- > 0) throw refusal(403)
+    if (request.path === 'auth/token/lookup-self') throw refusal(403)
+    return creds(request, signal)
+  })
+  await issue(leased)
+  expect(logIn).toHaveBeenCalledTimes(2)
+  refusals = 2
+  const other = setting(async ({ path }) => {
+    if (path === 'engine/creds/x' || path === 'auth/token/lookup-self') throw refusal(403)
+    return {}
+  })
+  await expect(other.issue(leased)).rejects.toMatchObject({ status: 403 })
+  expect(other.logIn).toHaveBeenCalledTimes(2)
+})
+
+test('a real denial stays a denial', async () => {
+  const { issue, logIn } = setting(async ({ path }) => {
+    if (path === 'engine/creds/x') throw refusal(403)
+    return {}
+  })
+  await expect(issue(leased)).rejects.toMatchObject({ status: 403 })
+  expect(logIn).toHaveBeenCalledOnce()
+})
+
+test('where nobody can say whether the token is dead, the refusal stands', async () => {
+  const { issue, logIn } = setting(async ({ path }) => {
+    if (path === 'engine/creds/x') throw refusal(403)
+    throw new VaultError('unreachable', 'down', { uncertain: false })
+  })
+  await expect(issue(leased)).rejects.toMatchObject({ status: 403 })
+  expect(logIn).toHaveBeenCalledOnce()
+})
+
+test('a lease whose making got no answer ends with the token that it was asked for with', async () => {
+  const { issue, sent, logIn } = setting(async ({ path }) => {
+    if (path === 'engine/creds/x') throw new VaultError('late', 'no answer', { uncertain: true })
+    return {}
+  })
+  await expect(issue(leased)).rejects.toMatchObject({ kind: 'late' })
+  expect(sent('auth/token/revoke-self')).toBe(1)
+  await expect(issue(leased)).rejects.toMatchObject({ kind: 'late' })
+  expect(logIn).toHaveBeenCalledTimes(2)
+})
+
+test('a definite failure of a making leaves the token', async () => {
+  const { issue, sent, logIn } = setting(async ({ path }) => {
+    if (path === 'engine/creds/x') throw refusal(400)
+    return {}
+  })
+  for (let count = 0; count < 2; count++) await expect(issue(leased)).rejects.toMatchObject({ status: 400 })
+  expect(logIn).toHaveBeenCalledOnce()
+  expect(sent('auth/token/revoke-self')).toBe(0)
+})
+
+test('a source that fails after a lease was made leaves none behind', async () => {
+  const { issue, sent } = setting(creds)
+  const source: Source<never> = {
+    type: 'test',
+    leased: true,
+    async obtain({ make }) {
+      await make('engine/creds/x')
+      throw new DelegationError('ERR_DELEGATION_PROTOCOL', 'the answer makes no sense')
+    },
+  }
+  await expect(issue(source)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
+  expect(sent('sys/leases/revoke')).toBe(1)
+})
+
+test('what arrives after the caller has gone is given back', async () => {
+  let answer = (): void => {}
+  const { issue, leaving, sent, tracked } = setting((request, signal) =>
+    request.path === 'engine/creds/x'
+      ? new Promise((resolve) => (answer = () => resolve(creds(request, signal))))
+      : Promise.resolve({}),
+  )
+  const issuing = issue(leased)
+  await vi.waitFor(() => expect(sent('engine/creds/x')).toBe(1))
+  leaving.abort(new Error('gone'))
+  await expect(issuing).rejects.toThrow('gone')
+  answer()
+  await Promise.all(tracked)
+  expect(sent('sys/leases/revoke')).toBe(1)
+})
+
+test('nothing is made for a caller who has gone before', async () => {
+  const { issue, leaving, sent, logIn, tracked } = setting(creds)
+  let finish = (): void => {}
+  logIn.mockImplementationOnce(() => new Promise((resolve) => (finish = () => resolve(auth(MINUTE)))))
+  const issuing = issue(leased)
+  leaving.abort(new Error('gone'))
+  await expect(issuing).rejects.toThrow('gone')
+  finish()
+  await Promise.all(tracked)
+  expect(sent('engine/creds/x')).toBe(0)
+})
+
+test('an account is checked in before its lease ends, and the lease ends also where that fails', async () => {
+  for (const fails of [false, true]) {
+    const { issue, sent } = setting(async (request, signal) => {
+      if (request.path === 'engine/check-in' && fails) throw refusal(500)
+      return creds(request, signal)
+    })
+    const source: Source<PasswordCredential> = {
+      ...leased,
+      obtain: async (context) => ({
+        ...(await leased.obtain(context)),
+        giveBack: async ({ make }) => {
+          await make('engine/check-in', {})
+        },
+      }),
+    }
+    const issued = await issue(source)
+    await issued.release?.('expired', { signal: new AbortController().signal })
+    expect(sent('engine/check-in')).toBe(1)
+    expect(sent('sys/leases/revoke') + sent('auth/token/revoke-self')).toBe(1)
+  }
+})
+
+test('a block ends the login, also where nothing was leased', async () => {
+  const stored: Source<string> = {
+    type: 'test',
+    leased: false,
+    obtain: async ({ read, clock }) => {
+      await read('secret/data/x')
+      return { value: 'v', principal: 'u', expiresAt: clock.now() + MINUTE }
+    },
+  }
+  const { issue, sent, client } = setting()
+  const options = { signal: new AbortController().signal }
+  await (await issue(stored)).release?.('evicted', options)
+  expect(sent('auth/token/revoke-self')).toBe(0)
+  await (await issue(stored)).release?.('revoked', options)
+  expect(sent('auth/token/revoke-self')).toBe(1)
+  expect(client.requests.map(({ retry }) => retry)).toEqual([true, true, false])
+})
