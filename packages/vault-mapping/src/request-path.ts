@@ -1,5 +1,5 @@
 const MAX_LENGTH = 2048
-const SEGMENT = /^[A-Za-z0-9_.@:=~,-]+$/
+const SEGMENT = /^[A-Za-z0-9._@|:=~-]+$/
 
 /**
  * Whether `path` is sent as it stands: segments of letters, digits and a few signs that neither HTTP, nor the server's

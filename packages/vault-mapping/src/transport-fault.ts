@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import { TOO_LARGE } from './connections.ts'
 import { plain } from './server-texts.ts'
 import type { VaultErrorKind } from './vault-error.ts'
@@ -18,25 +19,29 @@ const UNTRUSTED: readonly string[] = [
   'DEPTH_ZERO_SELF_SIGNED_CERT',
 ]
 
+const LATE: readonly string[] = ['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT']
+
 /** Copies of what was thrown: the original may hold what was sent or received. */
 export function transportFault(fault: unknown): TransportFault {
   if (fault === TOO_LARGE) return { kind: 'malformed', text: 'the answer is too large', cause: undefined }
-  const { code, message } = origin(fault)
-  const cause = Object.assign(new Error(message), { code })
+  const first = firstOf(fault)
+  const { code, message } = factsOf(first)
+  const cause = Object.assign(new Error(message), code === '' ? {} : { code })
   cause.stack = `Error: ${message}`
-  const kind = /^HPE_|HEADERS_OVERFLOW|RES_/.test(code)
-    ? 'malformed'
-    : /TIMEOUT|ETIMEDOUT/.test(code)
-      ? 'late'
-      : 'unreachable'
-  return { kind, text: `${adviceOf(code)} (${code === '' ? message : code})`, cause }
+  const isHttp = !(first instanceof errors.HTTPParserError || first instanceof errors.HeadersOverflowError)
+  const kind = !isHttp ? 'malformed' : LATE.includes(code) ? 'late' : 'unreachable'
+  const advice = isHttp ? adviceOf(code) : 'the answer is not HTTP'
+  return { kind, text: `${advice} (${code === '' ? message : code})`, cause }
 }
 
-function origin(fault: unknown): { readonly code: string; readonly message: string } {
+/** Where all addresses of a name failed, the first says why. */
+function firstOf(fault: unknown): unknown {
+  return fault instanceof AggregateError && fault.errors.length > 0 ? fault.errors[0] : fault
+}
+
+function factsOf(fault: unknown): { readonly code: string; readonly message: string } {
   if (!(fault instanceof Error)) return { code: '', message: 'unknown fault' }
   const { code } = fault as { readonly code?: unknown }
-  // All addresses of a name failed: the first says why.
-  if (fault instanceof AggregateError && fault.message === '' && fault.errors.length > 0) return origin(fault.errors[0])
   return { code: typeof code === 'string' ? plain(code) : '', message: plain(fault.message) }
 }
 
@@ -50,6 +55,5 @@ function adviceOf(code: string): string {
     return 'its certificate is for another name: give one of its names as "tls.serverName", and its authority as "tls.ca"'
   if (code === 'EPROTO' || code.startsWith('ERR_SSL_'))
     return 'TLS failed: check that it speaks TLS there, and asks for no other client certificate'
-  if (code.startsWith('HPE_') || code.startsWith('UND_ERR_HEADERS')) return 'the answer is not HTTP'
   return 'no answer'
 }
