@@ -2,7 +2,8 @@ import type { IssueContext, IssuedCredential, ReleaseReason } from '@mcp-delegat
 import type { Engine } from './engine.ts'
 import { HeldLease } from './held-lease.ts'
 import { type EngineLease, leaseOf, type Obtained, type Source, type SourceContext } from './sources/source.ts'
-import { type HeldToken, type Tokens, unlessAborted } from './tokens.ts'
+import type { HeldToken, Tokens } from './tokens.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import type { VaultClient } from './vault-client.ts'
 import { VaultError } from './vault-error.ts'
 
@@ -106,8 +107,9 @@ class Making {
       if (lease !== undefined) this.#leases.push(lease)
       return envelope
     } catch (error) {
-      // It may have made a lease that nobody knows of, which ends with the token.
-      if (error instanceof VaultError && error.uncertain) void token.retire()
+      // It may have made a lease that nobody knows of, which ends with the token. With 500 the server says that its
+      // engine failed, as where a database is down: it has no lease then.
+      if (error instanceof VaultError && error.uncertain && error.status !== 500) void token.retire()
       throw error
     }
   }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { DelegationError } from '@mcp-delegation/core'
 import { failureOf } from './failure.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import type { VaultClient } from './vault-client.ts'
 import { VaultError } from './vault-error.ts'
 
@@ -37,7 +38,7 @@ export function namespaceProof(client: VaultClient, namespace: string | undefine
     proving ??= prove().finally(() => {
       proving = undefined
     })
-    await untilAborted(proving, signal)
+    await unlessAborted(proving, signal)
   }
 }
 
@@ -54,12 +55,4 @@ async function isRefused(client: VaultClient, namespace: string, signal: AbortSi
     if (error.status === 403 || error.status === 404) return true
     throw failureOf(error, {})
   }
-}
-
-function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
-  })
 }

@@ -1,8 +1,9 @@
-import { DelegationError, type Session } from '@mcp-delegation/core'
+import type { Session } from '@mcp-delegation/core'
 import type { VaultAuth } from './envelope.ts'
 import type { LoginContext, OwnLogin, UserLogin } from './logins/login-method.ts'
 import type { Revocations } from './revocations.ts'
 import type { Surroundings } from './surroundings.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import type { VaultClient } from './vault-client.ts'
 import { VaultError } from './vault-error.ts'
 import { VaultToken } from './vault-token.ts'
@@ -54,8 +55,6 @@ export interface UserTokenLimits {
   readonly maxIdle: number
 }
 
-const REFUSALS: ReadonlySet<number | undefined> = new Set([400, 401, 403, 404, 405])
-
 /** One login that is under way, or its token. */
 class Slot {
   #waiting = 0
@@ -99,16 +98,6 @@ function held(token: VaultToken): HeldToken {
   return { token, end: token.hold() }
 }
 
-/** Waits for `promise`, but no longer than until the abort. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason)
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
 /** A token for each token of each user: what Vault allows is decided by the claims of that one. */
 export function userTokens(method: UserLogin, limits: UserTokenLimits, options: TokenOptions): Tokens {
   const { surroundings } = options
@@ -138,7 +127,7 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
 
   const logIn = async (session: Session): Promise<VaultToken> => {
     await options.prove(options.signal)
-    return made.make(await loggedIn(method.logIn(session, loginContext(options))))
+    return made.make(await method.logIn(session, loginContext(options)))
   }
   return {
     get size() {
@@ -182,7 +171,7 @@ export function ownTokens(method: OwnLogin, options: TokenOptions): OwnTokens {
   }
   const logIn = async (): Promise<VaultToken> => {
     await options.prove(options.signal)
-    return made.make(await loggedIn(method.logIn(loginContext(options))))
+    return made.make(await method.logIn(loginContext(options)))
   }
   return {
     get size() {
@@ -208,17 +197,6 @@ export function ownTokens(method: OwnLogin, options: TokenOptions): OwnTokens {
       current = undefined
       await made.giveUp()
     },
-  }
-}
-
-/** A refusal of the login is not one of what was to be asked for: nobody but an operator can mend it. */
-async function loggedIn(login: Promise<VaultAuth>): Promise<VaultAuth> {
-  try {
-    return await login
-  } catch (error) {
-    if (error instanceof VaultError && REFUSALS.has(error.status))
-      throw new DelegationError('ERR_DELEGATION_PROTOCOL', 'Vault refuses the login', { cause: error })
-    throw error
   }
 }
 

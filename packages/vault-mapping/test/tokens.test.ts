@@ -94,15 +94,6 @@ test('a login that failed is told to all who waited, and is not remembered', asy
   expect(logIn).toHaveBeenCalledTimes(2)
 })
 
-test.each([400, 403, 404])(
-  'a login that Vault refuses with %i needs an operator, and is no refusal of the user',
-  async (status) => {
-    const { tokens, logIn } = personal()
-    logIn.mockRejectedValueOnce(refusal(status))
-    await expect(tokens.acquire(alice(), never)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
-  },
-)
-
 test('what the login method itself says stands', async () => {
   const { tokens, logIn } = personal()
   logIn.mockRejectedValueOnce(new DelegationError('ERR_DELEGATION_DENIED', 'no'))
