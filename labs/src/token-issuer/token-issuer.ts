@@ -50,7 +50,7 @@ interface SigningKey {
 export async function tokenIssuer(options: TokenIssuerOptions = {}): Promise<TokenIssuer> {
   const { algorithm = 'RS256', audience = 'https://mcp.example.com/mcp' } = options
   let current = await signingKey(algorithm)
-  const impostor = await signingKey(algorithm)
+  let impostor: Promise<SigningKey> | undefined
   let keys = [current.jwk]
   let mode: KeySetMode = 'answers'
   let keyRequests = 0
@@ -104,7 +104,10 @@ export async function tokenIssuer(options: TokenIssuerOptions = {}): Promise<Tok
       return keyRequests
     },
     sign: (claims = {}) => signWith(current, claims),
-    forge: (claims = {}) => signWith(impostor, claims),
+    forge: async (claims = {}) => {
+      impostor ??= signingKey(algorithm)
+      return signWith(await impostor, claims)
+    },
     rotate: async ({ retire = false } = {}) => {
       current = await signingKey(algorithm)
       keys = retire ? [current.jwk] : [...keys, current.jwk]
