@@ -21,6 +21,8 @@ export interface PatienceOptions extends Pick<VaultClientOptions, 'tries' | 'tim
 /** The first pause and the longest, in milliseconds. */
 const BACKOFF = 100
 const MAX_BACKOFF = 2_000
+/** OpenBao rounds the seconds of its Retry-After down: "0" is up to one. */
+const ROUNDED = 1_000
 
 /**
  * What may be repeated is sent up to `tries` times: to the next node at once, and after a pause where all have failed, or
@@ -41,8 +43,10 @@ export function createPatience({ tries, timeout, clock, nodes, retry }: Patience
       if (isNode && failed < nodes.size) return nodes.after(address)
       if (!retry) return undefined
       failed = 0
-      const backoff = Math.min(BACKOFF * 2 ** pauses++, MAX_BACKOFF) * (0.5 + Math.random() / 2)
-      const wait = Math.max(0, (error.retryAt ?? 0) - clock.now()) + backoff
+      const backoff = Math.min(BACKOFF * 2 ** pauses++, MAX_BACKOFF)
+      const jitter = 0.5 + Math.random() / 2
+      const { retryAt } = error
+      const wait = jitter * (retryAt === undefined ? backoff : ROUNDED) + Math.max(0, (retryAt ?? 0) - clock.now())
       if (wait > timeout) return undefined
       await pause(wait, signal)
       return isNode ? nodes.after(address) : address
