@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Surroundings } from './surroundings.ts'
 import { VaultError } from './vault-error.ts'
 
@@ -30,6 +31,7 @@ export class Revocations {
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings
+    setMaxListeners(0, this.#controller.signal)
   }
 
   /** How many wait. */

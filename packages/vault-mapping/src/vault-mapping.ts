@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { DelegationError, type DelegationModule, type Secret } from '@mcp-delegation/core'
 import type { Engine } from './engine.ts'
 import { failureOf } from './failure.ts'
@@ -37,6 +38,8 @@ export function vaultMapping<const T extends Targets>(
   const surroundings = createSurroundings()
   const { clock, log } = surroundings
   const closed = new AbortController()
+  // One for each request that is under way: none of them is a leak.
+  setMaxListeners(0, closed.signal)
   const client = createVaultClient({ ...checked, clock })
   const revocations = new Revocations(surroundings)
   const underWay = new Set<Promise<unknown>>()

@@ -1,29 +1,13 @@
-import { type PasswordCredential, secret } from '@mcp-delegation/core'
+import type { PasswordCredential } from '@mcp-delegation/core'
 import { isAvailable, missing, type VaultLab, vault } from '@mcp-delegation/labs/vault'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { database } from '../../src/sources/database.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { vaultMapping } from '../../src/vault-mapping.ts'
 import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
 
 const USERS = ['dora', 'eric', 'fay']
 const request = { target: 'billing' }
-
-function database({ mount }: { mount: string; role: string }): Source<PasswordCredential> {
-  return {
-    type: 'database',
-    leased: true,
-    async obtain({ make, who, sentAt }: any) {
-      const { data, leaseDuration } = await make(`${mount}/creds/${who.principal}`)
-      void sentAt
-      const { username, password } = data
-      return {
-        value: { kind: 'password', username, password: secret(password) },
-        principal: username,
-        expiresAt: Date.now() + leaseDuration,
-      }
-    },
-  }
-}
 
 describe.runIf(isAvailable('the Vault lab', missing()))('leases of a real server', () => {
   let lab: VaultLab
@@ -146,7 +130,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('leases of a real server
     await lease[Symbol.asyncDispose]()
     const others = await Promise.all([1, 2, 3].map(() => registry.delegate('billing', session, request)))
     expect(new Set(others.map(({ principal }) => principal)).size).toBe(1)
-    expect(await whoAmI(lab, others[0]!.value)).toBe(others[0]!.principal)
+    for (const { value, principal } of others) expect(await whoAmI(lab, value)).toBe(principal)
     expect(await lab.accessors()).toHaveLength(1)
   })
 
