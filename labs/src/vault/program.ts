@@ -12,20 +12,21 @@ export interface Program {
   readonly path: string
 }
 
-/** A `bao` or `vault` on PATH, else the one that `npm run lab:vault` and `npm test` fetch. `undefined`: there is none. */
+/** A `bao` or `vault` on PATH, else the one that scripts/setup.mjs brings. `undefined`: there is none. */
 export function findProgram(): Program | undefined {
   const onPath = (process.env['PATH'] ?? '').split(delimiter).flatMap((folder): Program[] => [
     { kind: 'openbao', path: join(folder, 'bao') },
     { kind: 'vault', path: join(folder, 'vault') },
   ])
-  return [...onPath, { kind: 'openbao' as const, path: fetchedProgram() }].find(({ path }) => isExecutable(path))
+  const cached = cachedPrograms().map((path): Program => ({ kind: 'openbao', path }))
+  return [...onPath, ...cached].find(({ path }) => isExecutable(path))
 }
 
-/** Where the fetched program is, or would be. */
-export function fetchedProgram(): string {
-  const { version } = JSON.parse(readFileSync(PINNED, 'utf8')) as { version: string }
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache')
-  return join(cache, 'mcp-delegation', `openbao-${version}`, 'bao')
+/** Where the fetched and the built program are, or would be. */
+function cachedPrograms(): readonly string[] {
+  const { version, source } = JSON.parse(readFileSync(PINNED, 'utf8')) as { version: string; source: string }
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'mcp-delegation')
+  return [`openbao-${version}`, `openbao-${source}-go`].map((name) => join(cache, name, 'bao'))
 }
 
 function isExecutable(path: string): boolean {

@@ -6,6 +6,8 @@ export interface RequestOptions {
   /** Default: root's. */
   readonly token?: string | undefined
   readonly namespace?: string | undefined
+  /** How long the answer may take, in milliseconds. Default: 10 seconds. */
+  readonly timeout?: number | undefined
 }
 
 /** What the server answered. */
@@ -18,7 +20,6 @@ export interface Answer {
 /** Asks the server; rejects only where there is no answer. */
 export type Ask = (method: string, path: string, body?: unknown, options?: RequestOptions) => Promise<Answer>
 
-/** How long the server may take for one answer, in milliseconds. */
 const PATIENCE = 10_000
 
 /** Requests to `address`, below `/v1/`. Connections are used again, and closed when they are idle for long. */
@@ -27,6 +28,7 @@ export function requests(address: string, ca: string | undefined, token: () => s
   const agent = secure ? new Agent({ ca, keepAlive: true, timeout: PATIENCE }) : undefined
   return (method, path, body, options = {}) => {
     const own = options.token ?? token()
+    const patience = options.timeout ?? PATIENCE
     const headers: OutgoingHttpHeaders = { 'x-vault-request': 'true' }
     if (own !== undefined && own !== '') headers['x-vault-token'] = own
     if (options.namespace !== undefined) headers['x-vault-namespace'] = options.namespace
@@ -35,9 +37,13 @@ export function requests(address: string, ca: string | undefined, token: () => s
       new Promise((resolve, reject) => {
         const url = `${address}/v1/${path}`
         const made = secure ? send(url, { method, headers, agent }) : sendPlain(url, { method, headers })
-        made.setTimeout(PATIENCE, () => made.destroy(new Error(`no answer to ${method} ${path} in ${PATIENCE} ms`)))
-        // An idle connection may have ended with the server that is gone.
-        made.on('error', (error) => (made.reusedSocket ? resolve(attempt()) : reject(error)))
+        made.setTimeout(patience, () => made.destroy(new Error(`no answer to ${method} ${path} in ${patience} ms`)))
+        made.on('error', (error: NodeJS.ErrnoException) => {
+          // An idle connection may have ended with the server that it was to.
+          const stale = made.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+          if (stale) resolve(attempt())
+          else reject(error)
+        })
         made.on('response', (response) => {
           let text = ''
           response.setEncoding('utf8').on('data', (chunk: string) => {

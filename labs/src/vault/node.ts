@@ -1,0 +1,192 @@
+import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Daemon, startDaemon } from '../daemon.ts'
+import { freeAddress, freePort } from '../loopback.ts'
+import { asServer, isRoot, UNPRIVILEGED } from '../programs.ts'
+import { certify, type KeyPair } from './certificates.ts'
+import { reportIssued } from './issued-secrets.ts'
+import type { Program } from './program.ts'
+import { type Ask, must, requests } from './requests.ts'
+
+/** Where a server keeps its data: a folder of files, or raft's log and database. */
+export type Storage = 'file' | 'raft'
+
+/** One process of a server, with TLS at an address of its own. */
+export interface Node {
+  /** `https://127.x.y.z:<port>` */
+  readonly address: string
+  /** Its audit file, with raw values. */
+  readonly issuedFile: string
+  /** Asks this process, as root once the server is initialised. */
+  readonly ask: Ask
+  /** Unseals it, and waits until it answers requests: as the active one, or as a standby of that. */
+  unseal(): Promise<void>
+  /** Lets it hang: it accepts connections and answers nothing. */
+  pause(): void
+  /** Ends {@link pause}. */
+  resume(): void
+  /** Ends it as `kill -9` does. */
+  kill(): Promise<void>
+  /** Ends it in order: connections are refused. */
+  halt(): Promise<void>
+  /** Starts it again and unseals it: same address, same storage. */
+  restart(): Promise<void>
+  /** Kills it, and reports what it issued. */
+  dispose(): Promise<void>
+}
+
+/** What initialising a server gives, and its processes share. */
+export interface Keys {
+  rootToken?: string
+  unsealKey?: string
+}
+
+/** How {@link startNode} starts a process. */
+export interface NodeOptions {
+  readonly program: Program
+  readonly storage: Storage
+  /** The folder that the processes of a server share. */
+  readonly folder: string
+  /** Its name, also that of its files in the folder. */
+  readonly name: string
+  readonly authority: KeyPair
+  readonly keys: Keys
+}
+
+/** How long a server may take to answer requests once it is unsealed, in milliseconds. */
+const PATIENCE = 20_000
+
+/** Starts a process that is not initialised. Started by root, it runs as `nobody`. */
+export async function startNode({ program, storage, folder, name, authority, keys }: NodeOptions): Promise<Node> {
+  const host = freeAddress()
+  const [port, clusterPort] = [await freePort(host), await freePort(host)]
+  const address = `https://${host}:${port}`
+  const data = join(folder, name)
+  const audit = join(data, 'audit.json')
+  const { certificate, key } = await certify(authority, {
+    folder,
+    name,
+    commonName: 'vault',
+    purpose: { address: host },
+  })
+  const path = join(data, 'storage')
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  const configuration = join(folder, `${name}.json`)
+  writeFileSync(
+    configuration,
+    JSON.stringify({
+      api_addr: address,
+      cluster_addr: `https://${host}:${clusterPort}`,
+      storage: storageOf(storage, path, name),
+      listener: [
+        {
+          tcp: {
+            address: `${host}:${port}`,
+            cluster_address: `${host}:${clusterPort}`,
+            tls_cert_file: certificate,
+            tls_key_file: key,
+          },
+        },
+      ],
+      ...(program.kind === 'openbao' ? { audit: [{ file: { issued: auditOf(audit) } }] } : { disable_mlock: true }),
+      ui: false,
+      log_level: 'warn',
+    }),
+  )
+  if (isRoot()) for (const owned of [data, path, key]) chownSync(owned, UNPRIVILEGED.uid, UNPRIVILEGED.gid)
+
+  const ask = requests(address, readFileSync(authority.certificate, 'utf8'), () => keys.rootToken)
+  const start = (): Promise<Daemon> =>
+    startDaemon({
+      command: serverCommand(program, configuration),
+      env: { PATH: process.env['PATH'], TZ: 'UTC' },
+      output: join(folder, `${name}.out`),
+      isReady: async () => (await statusOf(ask, 'sys/seal-status')) === 200,
+    })
+  const unseal = async (): Promise<void> => {
+    await must(ask, 'PUT', 'sys/unseal', { key: keys.unsealKey })
+    const deadline = performance.now() + PATIENCE
+    while (!(await answersRequests(ask, address))) {
+      if (performance.now() > deadline) throw new Error(`the server did not become active in ${PATIENCE} ms`)
+      await delay(10)
+    }
+  }
+  let daemon: Daemon | undefined = await start()
+  const halt = async (): Promise<void> => {
+    const ending = daemon
+    daemon = undefined
+    await ending?.stop()
+  }
+  const kill = async (): Promise<void> => {
+    daemon?.signal('SIGKILL')
+    await halt()
+  }
+  return {
+    address,
+    issuedFile: audit,
+    ask,
+    unseal,
+    pause: () => daemon?.signal('SIGSTOP'),
+    resume: () => daemon?.signal('SIGCONT'),
+    kill,
+    halt,
+    restart: async () => {
+      await halt()
+      daemon = await start()
+      await unseal()
+    },
+    dispose: async () => {
+      await kill()
+      if (existsSync(audit)) reportIssued(audit)
+    },
+  }
+}
+
+/** Initialises the server that `node` is of, with one key. */
+export async function initialise({ ask, unseal, issuedFile }: Node, program: Program, keys: Keys): Promise<string> {
+  const first = await must(ask, 'PUT', 'sys/init', { secret_shares: 1, secret_threshold: 1 })
+  const { keys: parts, root_token: rootToken } = first as { keys: [string]; root_token: string }
+  keys.unsealKey = parts[0]
+  keys.rootToken = rootToken
+  await unseal()
+  // What Vault does not take from its configuration file.
+  if (program.kind === 'vault') await must(ask, 'PUT', 'sys/audit/issued', { type: 'file', ...auditOf(issuedFile) })
+  return rootToken
+}
+
+/** Without a description, which nothing needs, the parser of the configuration file takes the options for the device. */
+function auditOf(path: string): object {
+  return { description: 'raw values', options: { file_path: path, log_raw: 'true' } }
+}
+
+function storageOf(kind: Storage, path: string, name: string): object {
+  // The lowest multiplier: an election takes a second, not five.
+  return kind === 'raft' ? { raft: { path, node_id: name, performance_multiplier: 1 } } : { file: { path } }
+}
+
+/**
+ * The program is opened before the user changes, since that one may not go through the folders that lead to it, as
+ * root's own.
+ */
+function serverCommand({ path }: Program, configuration: string): [string, ...string[]] {
+  const args = ['server', `-config=${configuration}`]
+  if (!isRoot() || !existsSync('/proc/self/fd')) return asServer([path, ...args])
+  return ['sh', '-c', 'exec 9<"$0" && exec "$@"', path, ...asServer(['/proc/self/fd/9', ...args])]
+}
+
+/** Whether it is active, or a standby of another. Raft begins as a standby of nobody. */
+async function answersRequests(ask: Ask, address: string): Promise<boolean> {
+  const health = await statusOf(ask, 'sys/health')
+  if (health !== 429) return health === 200
+  const { leader_address: leader } = (await must(ask, 'GET', 'sys/leader')) as { leader_address: string }
+  return leader !== '' && leader !== address
+}
+
+async function statusOf(ask: Ask, path: string): Promise<number | undefined> {
+  try {
+    return (await ask('GET', path)).status
+  } catch {
+    return undefined
+  }
+}
