@@ -23,8 +23,8 @@ export type PerUser = 'required' | 'optional'
 export type NameRule = 'kv' | 'role' | 'ssh-role' | 'ldap-role'
 
 const PLACEHOLDERS = '{principal} and {identity}'
-const CONSTANT = /^[A-Za-z0-9._@|:=~-]+$/
-const PART = /^[A-Za-z0-9_][A-Za-z0-9._@|:=~-]{0,127}$/
+const CONSTANT = /^[A-Za-z0-9._@:=~-]+$/
+const PART = /^[A-Za-z0-9_][A-Za-z0-9._@:=~-]{0,127}$/
 const NAMES: Readonly<Record<NameRule, RegExp>> = {
   kv: CONSTANT,
   role: /^\w(?:[\w.-]*\w)?$/,
@@ -148,7 +148,7 @@ function split(
 function checkConstant(text: string, option: string, whole = true): void {
   if (!CONSTANT.test(text) || text.includes('..') || (text === '.' && whole))
     throw new TypeError(
-      `"${option}" must consist of segments of ASCII letters, digits and ._@|:=~-, without "..", empty ones or "."`,
+      `"${option}" must consist of segments of ASCII letters, digits and ._@:=~-, without "..", empty ones or "."`,
     )
 }
 

@@ -84,7 +84,7 @@ describe('a path', () => {
   ])('of a user whose principal is %j is refused', (principal) => {
     expect(() => pathTemplate('{principal}', 'path', 'required').fill(who(principal))).toThrow(denied)
   })
-  test.each(['a', '_', 'A1', 'ann.lee', 'auth0|5f7c8ec7c33c6c004bbafe82', 'S-1-5-21:7', 'a=b~c-', 'a'.repeat(128)])(
+  test.each(['a', '_', 'A1', 'ann.lee', 'S-1-5-21:7', 'a=b~c-', 'a'.repeat(128)])(
     'of a user whose principal is %s is made',
     (principal) => {
       expect(pathTemplate('users/{principal}', 'path', 'required').fill(who(principal))).toBe(`users/${principal}`)
@@ -116,7 +116,7 @@ const PIECES = [
 const hostile = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.array(fc.constantFrom(...PIECES), { maxLength: 5 }).map((pieces) => pieces.join('')),
-  fc.string({ unit: fc.constantFrom(...'abAB01._-@|:=~'), maxLength: 12 }),
+  fc.string({ unit: fc.constantFrom(...'abAB01._-@:=~'), maxLength: 12 }),
 )
 const parts = fc.record({ principal: hostile, issuer: hostile, subject: hostile })
 const segment = fc
@@ -151,7 +151,7 @@ describe('whatever the template and the users', () => {
         )
         if (filled === undefined) return
         made++
-        expect(filled).toMatch(/^[A-Za-z0-9._@|:=~-]+(?:\/[A-Za-z0-9._@|:=~-]+)*$/)
+        expect(filled).toMatch(/^[A-Za-z0-9._@:=~-]+(?:\/[A-Za-z0-9._@:=~-]+)*$/)
         expect(filled.split('/')).toHaveLength(path.split('/').length)
         expect(filled).not.toContain('..')
         expect(new URL(`https://vault.example/v1/${filled}`).href).toBe(`https://vault.example/v1/${filled}`)

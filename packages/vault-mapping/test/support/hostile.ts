@@ -31,4 +31,5 @@ export const HOSTILE: readonly (readonly [name: string, text: string])[] = [
   ['10 kB', 'b'.repeat(10_240)],
   ['a lone surrogate', 'bob\ud800'],
   ['a comma', 'bob,root'],
+  ['a bar', 'auth0|bob'],
 ]

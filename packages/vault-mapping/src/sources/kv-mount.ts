@@ -1,0 +1,30 @@
+import type { Clock } from '@mcp-delegation/core'
+import { dataOf, protocol } from './answers.ts'
+import type { SourceContext } from './source.ts'
+
+/** How long a proof is believed, in milliseconds: mounts are changed by people. */
+const PROOF_AGE = 60_000
+
+/** Resolves where a mount is what the option says; rejects with `ERR_DELEGATION_PROTOCOL` where it is another. */
+export type MountProof = (context: Pick<SourceContext, 'read' | 'clock'>) => Promise<void>
+
+/**
+ * Proves that `mount` is a KV engine of `version`. Any other mount answers 404 as well, and nobody is to be taken for a user
+ * without a secret, for whom another module may be asked, because an option names the wrong mount.
+ * @see https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
+ */
+export function kvMountProof(mount: string, version: '1' | '2'): MountProof {
+  let proven: { readonly clock: Clock; readonly at: number } | undefined
+  return async ({ read, clock }) => {
+    if (proven?.clock === clock && clock.now() - proven.at < PROOF_AGE) return
+    const { type, path, options } = dataOf(await read(`sys/internal/ui/mounts/${mount}`))
+    // A path below a mount is answered with the mount's.
+    if (type !== 'kv' || path !== `${mount}/` || versionOf(options) !== version)
+      throw protocol(`the mount of the option "mount" is no KV engine of version ${version}`)
+    proven = { clock, at: clock.now() }
+  }
+}
+
+function versionOf(options: unknown): unknown {
+  return (options as { readonly version?: unknown } | null | undefined)?.version ?? '1'
+}
