@@ -17,8 +17,6 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
 pidfile ${join(folder, 'data', 'slapd.pid')}
-disallow bind_anon
-require authc
 sizelimit unlimited
 database mdb
 suffix "${BASE}"

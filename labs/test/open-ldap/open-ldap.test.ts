@@ -2,7 +2,7 @@ import { existsSync, lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Attribute, Change, Client } from 'ldapts'
+import { Attribute, Change, Client, InsufficientAccessError } from 'ldapts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type LdapAccount, type OpenLdap, openLdap } from '../../src/open-ldap/index.ts'
 import { isAvailable, missingPackages } from '../../src/required.ts'
@@ -24,12 +24,8 @@ describe.runIf(isAvailable('OpenLDAP', lacking))('an OpenLDAP of its own', () =>
     await client.bind(account.dn, account.password)
     await use(client).finally(() => client.unbind())
   }
-  const setPassword = (dn: string, password: string) => (client: Client) =>
-    client.modify(
-      dn,
-      new Change({ operation: 'replace', modification: new Attribute({ type: 'userPassword', values: [password] }) }),
-    )
-
+  const change = (dn: string, type: string, value: string) => (client: Client) =>
+    client.modify(dn, new Change({ operation: 'replace', modification: new Attribute({ type, values: [value] }) }))
   const passwordSeenBy = async (account: LdapAccount, dn: string): Promise<unknown> => {
     let seen: unknown
     await as(account, async (client) => {
@@ -49,7 +45,7 @@ describe.runIf(isAvailable('OpenLDAP', lacking))('an OpenLDAP of its own', () =>
 
   test('lets the administrator change a password, which is stored as a hash', async () => {
     const bob = directory.people['bob'] as LdapAccount
-    await as(directory.administrator, setPassword(bob.dn, 'next'))
+    await as(directory.administrator, change(bob.dn, 'userPassword', 'next'))
     expect(await directory.bind(bob.dn, 'next')).toBe(true)
     expect(await directory.bind(bob.dn, bob.password)).toBe(false)
     expect(await passwordSeenBy({ dn: bob.dn, password: 'next' }, bob.dn)).toMatch(/^\{SSHA\}/)
@@ -69,7 +65,8 @@ describe.runIf(isAvailable('OpenLDAP', lacking))('an OpenLDAP of its own', () =>
 
   test('lets nobody else change or see what is not theirs', async () => {
     const carol = directory.people['carol'] as LdapAccount
-    await expect(as(alice, setPassword(carol.dn, 'mine'))).rejects.toThrow()
+    for (const type of ['userPassword', 'sn'])
+      await expect(as(alice, change(carol.dn, type, 'mine'))).rejects.toBeInstanceOf(InsufficientAccessError)
     expect(await directory.bind(carol.dn, carol.password)).toBe(true)
     const nobody = new Client({ url: directory.url })
     await expect(nobody.search(directory.base)).rejects.toThrow()

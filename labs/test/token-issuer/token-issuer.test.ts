@@ -78,4 +78,9 @@ test('the key set fails or hangs as it is told, and each question is counted', a
   tokens.keySet('answers')
   expect((await held).status).toBe(200)
   expect(tokens.keyRequests).toBe(2)
+  tokens.keySet('hangs')
+  const cut = expect(fetch(tokens.jwksUri)).rejects.toThrow()
+  await expect.poll(() => tokens.keyRequests).toBe(3)
+  await tokens.down()
+  await cut
 })
