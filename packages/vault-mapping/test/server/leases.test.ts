@@ -7,7 +7,7 @@ import { vaultMapping } from '../../src/vault-mapping.ts'
 import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
 
 const USERS = ['dora', 'eric', 'fay']
-const request = { target: 'billing' }
+const request = { target: 'billing' } as const
 
 describe.runIf(isAvailable('the Vault lab', missing()))('leases of a real server', () => {
   let lab: VaultLab
