@@ -75,11 +75,12 @@ function daemonOf(child: ChildProcess): Daemon {
 }
 
 /**
- * A process that kills the group `pid` when ours ends and so closes the pipe to it. What the kernel has for that
- * (PR_SET_PDEATHSIG) ends a server without its children, and already when the thread that started it ends.
+ * A process that kills the group `pid`, and its leader's children in groups of their own, when ours ends and so closes
+ * the pipe to it. What the kernel has for that (PR_SET_PDEATHSIG) ends a server without its children, and already when
+ * the thread that started it ends.
  */
 function watchdog(pid: number): ChildProcess {
-  const script = 'read -r line; kill -s KILL -- "-$1"'
+  const script = 'read -r line; kill -s KILL -- "-$1" $(cat "/proc/$1/task/$1/children")'
   const child = spawn('sh', ['-c', script, 'sh', String(pid)], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   child.unref()
   const pipe = child.stdin as Socket

@@ -1,4 +1,6 @@
-import { existsSync, lstatSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, lstatSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +9,28 @@ import { type PostgreSql, postgresql } from '../../src/postgresql/index.ts'
 import { isAvailable, missingPackages } from '../../src/required.ts'
 
 const lacking = missingPackages(fileURLToPath(new URL('../../vault/debian.json', import.meta.url)))
+
+/** What `npm test` builds before it runs the tests. */
+const LAB = new URL('../../dist/postgresql/index.js', import.meta.url)
+const SCRIPT = `
+  import { readFileSync } from 'node:fs'
+  import { postgresql } from ${JSON.stringify(LAB.href)}
+  const db = await postgresql()
+  const [pid] = readFileSync(db.folder + '/data/postmaster.pid', 'utf8').split('\\n')
+  const children = readFileSync('/proc/' + pid + '/task/' + pid + '/children', 'utf8').trim().split(' ')
+  db.pause()
+  process.stdout.write(JSON.stringify([db.folder, ...[pid, ...children].map(Number)]))
+  setInterval(() => {}, 1_000)
+`
+
+/** Whether there is such a process, and not just its exit status. */
+function isThere(pid: number): boolean {
+  try {
+    return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 describe.runIf(isAvailable('PostgreSQL', lacking))('a PostgreSQL of its own', () => {
   let db: PostgreSql
@@ -85,5 +109,21 @@ describe.runIf(isAvailable('PostgreSQL', lacking))('a PostgreSQL of its own', ()
     await expect(client.query('SELECT 1')).rejects.toThrow()
     expect(existsSync(other.folder)).toBe(false)
     await expect(other.query('SELECT 1')).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  test('ends with the process that started it, also when both are stopped dead', async () => {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', SCRIPT], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [line] = (await once(child.stdout, 'data')) as [Buffer]
+    const [folder, ...pids] = JSON.parse(line.toString()) as [string, ...number[]]
+    try {
+      expect(pids.filter(isThere).length).toBeGreaterThan(1)
+      child.kill('SIGKILL')
+      await expect.poll(() => pids.filter(isThere), { timeout: 4_000 }).toEqual([])
+    } finally {
+      child.kill('SIGKILL')
+      rmSync(folder, { recursive: true })
+    }
   })
 })
