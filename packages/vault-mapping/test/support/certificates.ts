@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -9,18 +9,15 @@ export interface Pem {
   readonly privateKey: string
 }
 
-/** A self-signed certificate by OpenSSL, good for some days from now; a negative number of them is in the past. */
-export function selfSigned(subject: string, days = 2): Pem {
-  const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
-  const [key, certificate] = [join(folder, 'key'), join(folder, 'certificate')]
-  try {
+/** A self-signed certificate by OpenSSL, good for two days. */
+export function selfSigned(subject: string): Pem {
+  return inFolder((folder) => {
+    const [key, certificate] = [join(folder, 'key'), join(folder, 'certificate')]
     const made = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
     const files = ['-keyout', key, '-out', certificate]
-    execFileSync('openssl', ['req', ...made, ...files, '-days', String(days), '-subj', subject], { stdio: 'pipe' })
+    execFileSync('openssl', ['req', ...made, ...files, '-days', '2', '-subj', subject], { stdio: 'pipe' })
     return { certificate: readFileSync(certificate, 'utf8'), privateKey: readFileSync(key, 'utf8') }
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+  })
 }
 
 /** What `ssh-keygen` is made to sign. */
@@ -36,22 +33,38 @@ export function sshCertificate(options: SignOptions = {}): {
   readonly certificate: string
   readonly privateKey: string
 } {
-  const { type = 'ed25519', principals, validity, host = false } = options
-  const folder = mkdtempSync(join(tmpdir(), 'ssh-'))
-  const keygen = (...args: string[]): unknown => execFileSync('ssh-keygen', ['-q', ...args], { stdio: 'pipe' })
+  return inFolder((folder) => {
+    keygen('-t', options.type ?? 'ed25519', '-N', '', '-C', 'a comment', '-f', join(folder, 'key'))
+    const certificate = signed(folder, readFileSync(join(folder, 'key.pub'), 'utf8'), options)
+    return { certificate, privateKey: readFileSync(join(folder, 'key'), 'utf8') }
+  })
+}
+
+/** A certificate for a public key. */
+export function signKey(publicKey: string, options: Omit<SignOptions, 'type'> = {}): string {
+  return inFolder((folder) => signed(folder, publicKey, options))
+}
+
+function signed(folder: string, publicKey: string, { principals, validity, host = false }: SignOptions): string {
+  writeFileSync(join(folder, 'signed.pub'), publicKey)
+  keygen('-t', 'ed25519', '-N', '', '-f', join(folder, 'ca'))
+  const more = [
+    ...(principals === undefined ? [] : ['-n', principals]),
+    ...(validity === undefined ? [] : ['-V', validity]),
+    ...(host ? ['-h'] : []),
+  ]
+  keygen('-s', join(folder, 'ca'), '-I', 'the id', ...more, join(folder, 'signed.pub'))
+  return readFileSync(join(folder, 'signed-cert.pub'), 'utf8')
+}
+
+function keygen(...args: readonly string[]): void {
+  execFileSync('ssh-keygen', ['-q', ...args], { stdio: 'pipe' })
+}
+
+function inFolder<T>(work: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
   try {
-    keygen('-t', 'ed25519', '-N', '', '-f', join(folder, 'ca'))
-    keygen('-t', type, '-N', '', '-C', 'a comment', '-f', join(folder, 'key'))
-    const more = [
-      ...(principals === undefined ? [] : ['-n', principals]),
-      ...(validity === undefined ? [] : ['-V', validity]),
-      ...(host ? ['-h'] : []),
-    ]
-    keygen('-s', join(folder, 'ca'), '-I', 'the id', ...more, join(folder, 'key.pub'))
-    return {
-      certificate: readFileSync(join(folder, 'key-cert.pub'), 'utf8'),
-      privateKey: readFileSync(join(folder, 'key'), 'utf8'),
-    }
+    return work(folder)
   } finally {
     rmSync(folder, { recursive: true })
   }
