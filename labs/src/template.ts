@@ -29,7 +29,7 @@ function home(): string {
   return path
 }
 
-/** A fresh throw-away folder of ours that others may go through. Who forgets it has it removed after this process ends. */
+/** A fresh throw-away folder of ours that others may go through. A forgotten one is removed after this process ended. */
 export function newFolder(): string {
   sweep()
   const folder = mkdtempSync(join(home(), `run-${process.pid}-`))
