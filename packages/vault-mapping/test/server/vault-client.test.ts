@@ -127,6 +127,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a client of a real serv
     })
 
     test('No variable turns the check of certificates off', async () => {
+      vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
       for (const [name, value] of [
         ['NODE_TLS_REJECT_UNAUTHORIZED', '0'],
         ['VAULT_SKIP_VERIFY', 'true'],
@@ -136,6 +137,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a client of a real serv
         expect(await failing(connect({ ca: undefined }), secretAt())).toMatchObject({ kind: 'unreachable' })
       } finally {
         vi.unstubAllEnvs()
+        vi.restoreAllMocks()
       }
     })
 
