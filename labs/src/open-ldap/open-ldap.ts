@@ -59,8 +59,8 @@ export interface OpenLdap extends AsyncDisposable {
 }
 
 /**
- * A real OpenLDAP on a loopback address of its own, in some hundred milliseconds. Started by root, it runs as `nobody`. It
- * ends with the process that started it, however that ends.
+ * A real OpenLDAP on a loopback address of its own, in some hundred milliseconds. Started by root, it runs as `nobody`.
+ * It ends with the process that started it, however that ends.
  * @throws Error where it does not start.
  */
 export async function openLdap(options: OpenLdapOptions = {}): Promise<OpenLdap> {

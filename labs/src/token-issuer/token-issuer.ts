@@ -24,8 +24,8 @@ export interface TokenIssuer extends AsyncDisposable {
   /** How often the key set was asked for since the start, whatever the answer. */
   readonly keyRequests: number
   /**
-   * Signs an access token (`typ` `at+jwt`). Defaults: `sub` `alice`, no `groups`, `aud` {@link audience}, `client_id` `lab`, `iat` now,
-   * `exp` in ten minutes, a random `jti`. A claim that is `undefined` is left out.
+   * Signs an access token (`typ` `at+jwt`). Defaults: `sub` `alice`, no `groups`, `aud` {@link audience}, `client_id`
+   * `lab`, `iat` now, `exp` in ten minutes, a random `jti`. A claim that is `undefined` is left out.
    */
   sign(claims?: Readonly<Record<string, unknown>>): Promise<string>
   /** As {@link sign}, with a key that is not in the key set, but has the `kid` of the one that is. */
