@@ -2,19 +2,17 @@ import { readFileSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { newFolder } from '../template.ts'
 import { authority } from './certificates.ts'
+import { reportIssued } from './issued-secrets.ts'
 import { initialise, type Keys, type Node, startNode } from './node.ts'
 import type { Program } from './program.ts'
 import { type Ask, must } from './requests.ts'
 import type { Configurable } from './server.ts'
 
-/** A process of a cluster. */
-export type ClusterNode = Omit<Node, 'dispose'>
-
 /** A server of three processes with raft storage, of which one is active. */
 export interface Cluster extends Configurable {
-  readonly nodes: readonly ClusterNode[]
+  readonly nodes: readonly Node[]
   /** The active one; waits while there is none. */
-  leader(): Promise<ClusterNode>
+  leader(): Promise<Node>
 }
 
 /** How long an election may take, in milliseconds. */
@@ -31,7 +29,8 @@ export async function startCluster(program: Program): Promise<Cluster> {
   const keys: Keys = {}
   const nodes: Node[] = []
   const dispose = async (): Promise<void> => {
-    await Promise.all(nodes.map((node) => node.dispose()))
+    await Promise.all(nodes.map((node) => node.kill()))
+    if (nodes[0] !== undefined) reportIssued(nodes[0].issuedFile)
     rmSync(folder, { recursive: true, force: true })
   }
   try {
@@ -46,6 +45,8 @@ export async function startCluster(program: Program): Promise<Cluster> {
       Promise.all([begin('node-2'), begin('node-3')]),
       initialise(first, program, keys),
     ])
+    // Else a process that joins has no vote for ten seconds.
+    await must(first.ask, 'POST', 'sys/storage/raft/autopilot/configuration', { server_stabilization_time: '100ms' })
     const leader_ca_cert = readFileSync(ca.certificate, 'utf8')
     for (const { ask, unseal } of others) {
       await must(ask, 'POST', 'sys/storage/raft/join', { leader_api_addr: first.address, leader_ca_cert })

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 
 /** Fields whose values are secrets wherever they stand. */
 const SECRET = new Set([
@@ -26,11 +26,12 @@ interface Entry {
 
 /**
  * Appends each secret that the server issued or was given, as its audit file says, to the file that the environment
- * variable `ISSUED_SECRETS` names: one in a line, private keys line by line. Does nothing where it is not set.
+ * variable `ISSUED_SECRETS` names: one in a line, private keys line by line. Does nothing where
+ * that is not set, or the server never got as far as to write one.
  */
 export function reportIssued(auditFile: string): void {
   const target = process.env['ISSUED_SECRETS']
-  if (target === undefined || target === '') return
+  if (target === undefined || target === '' || !existsSync(auditFile)) return
   const secrets = issuedSecrets(readFileSync(auditFile, 'utf8'))
   if (secrets.size > 0) appendFileSync(target, `${[...secrets].join('\n')}\n`)
 }

@@ -1,11 +1,10 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { freeAddress, freePort } from '../loopback.ts'
 import { asServer, isRoot, UNPRIVILEGED } from '../programs.ts'
 import { certify, type KeyPair } from './certificates.ts'
-import { reportIssued } from './issued-secrets.ts'
 import type { Program } from './program.ts'
 import { type Ask, must, requests } from './requests.ts'
 
@@ -16,7 +15,7 @@ export type Storage = 'file' | 'raft'
 export interface Node {
   /** `https://127.x.y.z:<port>` */
   readonly address: string
-  /** Its audit file, with raw values. */
+  /** The server's audit file, with raw values. */
   readonly issuedFile: string
   /** Asks this process, as root once the server is initialised. */
   readonly ask: Ask
@@ -32,8 +31,6 @@ export interface Node {
   halt(): Promise<void>
   /** Starts it again and unseals it: same address, same storage. */
   restart(): Promise<void>
-  /** Kills it, and reports what it issued. */
-  dispose(): Promise<void>
 }
 
 /** What initialising a server gives, and its processes share. */
@@ -63,7 +60,8 @@ export async function startNode({ program, storage, folder, name, authority, key
   const [port, clusterPort] = [await freePort(host), await freePort(host)]
   const address = `https://${host}:${port}`
   const data = join(folder, name)
-  const audit = join(data, 'audit.json')
+  // All processes of a server must have the same file, and add lines to it.
+  const audit = join(folder, 'audit', 'issued.json')
   const { certificate, key } = await certify(authority, {
     folder,
     name,
@@ -71,7 +69,7 @@ export async function startNode({ program, storage, folder, name, authority, key
     purpose: { address: host },
   })
   const path = join(data, 'storage')
-  mkdirSync(path, { recursive: true, mode: 0o700 })
+  for (const made of [path, dirname(audit)]) mkdirSync(made, { recursive: true, mode: 0o700 })
   const configuration = join(folder, `${name}.json`)
   writeFileSync(
     configuration,
@@ -94,7 +92,8 @@ export async function startNode({ program, storage, folder, name, authority, key
       log_level: 'warn',
     }),
   )
-  if (isRoot()) for (const owned of [data, path, key]) chownSync(owned, UNPRIVILEGED.uid, UNPRIVILEGED.gid)
+  if (isRoot())
+    for (const owned of [data, path, dirname(audit), key]) chownSync(owned, UNPRIVILEGED.uid, UNPRIVILEGED.gid)
 
   const ask = requests(address, readFileSync(authority.certificate, 'utf8'), () => keys.rootToken)
   const start = (): Promise<Daemon> =>
@@ -136,10 +135,6 @@ export async function startNode({ program, storage, folder, name, authority, key
       daemon = await start()
       await unseal()
     },
-    dispose: async () => {
-      await kill()
-      if (existsSync(audit)) reportIssued(audit)
-    },
   }
 }
 
@@ -161,8 +156,10 @@ function auditOf(path: string): object {
 }
 
 function storageOf(kind: Storage, path: string, name: string): object {
-  // The lowest multiplier: an election takes a second, not five.
-  return kind === 'raft' ? { raft: { path, node_id: name, performance_multiplier: 1 } } : { file: { path } }
+  if (kind === 'file') return { file: { path } }
+  // An election takes a second, not five, and who joins has a vote at once, not after ten.
+  const hurry = { performance_multiplier: 1, autopilot_reconcile_interval: '200ms', autopilot_update_interval: '100ms' }
+  return { raft: { path, node_id: name, ...hurry } }
 }
 
 /**
@@ -175,12 +172,17 @@ function serverCommand({ path }: Program, configuration: string): [string, ...st
   return ['sh', '-c', 'exec 9<"$0" && exec "$@"', path, ...asServer(['/proc/self/fd/9', ...args])]
 }
 
-/** Whether it is active, or a standby of another. Raft begins as a standby of nobody. */
+/**
+ * Whether it is active or a standby of another, and answers. Raft begins as a standby of nobody, and fails requests for a
+ * moment after its health is good, since it can't write what the audit needs.
+ */
 async function answersRequests(ask: Ask, address: string): Promise<boolean> {
   const health = await statusOf(ask, 'sys/health')
-  if (health !== 429) return health === 200
-  const { leader_address: leader } = (await must(ask, 'GET', 'sys/leader')) as { leader_address: string }
-  return leader !== '' && leader !== address
+  if (health === 429) {
+    const { leader_address: leader } = (await must(ask, 'GET', 'sys/leader')) as { leader_address?: string }
+    if (leader === undefined || leader === '' || leader === address) return false
+  } else if (health !== 200) return false
+  return (await statusOf(ask, 'auth/token/lookup-self')) === 200
 }
 
 async function statusOf(ask: Ask, path: string): Promise<number | undefined> {

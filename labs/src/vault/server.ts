@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { newFolder } from '../template.ts'
 import { authority, type KeyPair } from './certificates.ts'
+import { reportIssued } from './issued-secrets.ts'
 import { initialise, type Keys, type Node, type Storage, startNode } from './node.ts'
 import type { Program } from './program.ts'
 import { type Ask, must } from './requests.ts'
@@ -18,7 +19,7 @@ export interface Configurable extends AsyncDisposable {
 }
 
 /** A server of one process. */
-export interface Server extends Configurable, Omit<Node, 'dispose'> {
+export interface Server extends Configurable, Node {
   seal(): Promise<void>
 }
 
@@ -31,7 +32,8 @@ export async function startServer(program: Program, storage: Storage): Promise<S
   const keys: Keys = {}
   let node: Node | undefined
   const dispose = async (): Promise<void> => {
-    await node?.dispose()
+    await node?.kill()
+    if (node !== undefined) reportIssued(node.issuedFile)
     rmSync(folder, { recursive: true, force: true })
   }
   try {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url'
 import { missingPackages } from '../required.ts'
-import { type ClusterNode, startCluster } from './cluster.ts'
+import { startCluster } from './cluster.ts'
 import { externalServer, useServer } from './external-server.ts'
 import { type Lab, type LabOptions, startLab } from './lab.ts'
-import type { Storage } from './node.ts'
+import type { Node, Storage } from './node.ts'
 import { findProgram, type Program } from './program.ts'
 import { startServer } from './server.ts'
 
@@ -35,9 +35,9 @@ export interface VaultLab extends Lab {
 
 /** The same of three processes with raft storage, of which one is active. */
 export interface VaultCluster extends Lab {
-  readonly nodes: readonly ClusterNode[]
+  readonly nodes: readonly Node[]
   /** The active one; waits while there is none. */
-  leader(): Promise<ClusterNode>
+  leader(): Promise<Node>
 }
 
 const PACKAGES = fileURLToPath(new URL('../../vault/debian.json', import.meta.url))

@@ -11,7 +11,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('the engines', () => {
   let alice: string
   let bob: string
   beforeAll(async () => {
-    lab = await vault({ postgresql: true, ldap: true })
+    lab = await vault({ postgresql: true, ldap: true, ssh: true })
     alice = await login(lab, 'alice')
     bob = await login(lab, 'bob')
   }, 60_000)
@@ -82,7 +82,9 @@ describe.runIf(isAvailable('the Vault lab', missing()))('the engines', () => {
     const public_key = readFileSync(`${key}.pub`, 'utf8')
     const sign = (valid_principals: string) =>
       as(alice, 'POST', `${lab.mounts.ssh}/sign/user`, { public_key, valid_principals })
-    expect(await sign('alice')).toMatchObject({ status: 200, data: { signed_key: expect.stringContaining('cert') } })
+    const signed = await sign('alice')
+    const identity = { privateKey: readFileSync(key, 'utf8'), certificate: signed.data?.['signed_key'] ?? '' }
+    expect(await lab.ssh.login(identity)).toMatchObject({ principal: 'alice' })
     expect(await sign('bob')).toMatchObject({ status: 400 })
     const issue = (common_name: string) => as(alice, 'POST', `${lab.mounts.pki}/issue/user`, { common_name })
     const { data } = await issue('alice')

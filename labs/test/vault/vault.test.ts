@@ -1,4 +1,7 @@
-import { existsSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isAvailable, missing, type VaultLab, vault } from '../../src/vault/index.ts'
 import { login } from './login.ts'
@@ -35,6 +38,25 @@ describe.runIf(isAvailable('the Vault lab', missing()))('the server', () => {
     expect(await lab.request('GET', `${lab.mounts.kv2}/data/users/carol/billing`, undefined, { token })).toMatchObject({
       status: 200,
     })
+  })
+
+  test('lets a client with a certificate of its authority log in, and no other', async () => {
+    const login = async (certificate: string | undefined, key: string | undefined): Promise<number | undefined> => {
+      const pair = certificate && key ? { cert: readFileSync(certificate), key: readFileSync(key) } : {}
+      const request = https.request(`${lab.address}/v1/auth/${lab.mounts.cert}/login`, {
+        method: 'POST',
+        ca: readFileSync(lab.ca),
+        agent: false,
+        ...pair,
+      })
+      request.end()
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      response.resume()
+      return response.statusCode
+    }
+    const { certificate, key } = await lab.clientCertificate()
+    expect(await login(certificate, key)).toBe(200)
+    expect(await login(undefined, undefined)).toBe(400)
   })
 
   test('counts the living tokens', async () => {
