@@ -1,5 +1,5 @@
 import { type SecretSource, secretReader } from '@mcp-delegation/core'
-import { logInAsSelf } from './login-answer.ts'
+import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
 import { checkKnown, checkMount, checkName } from './login-options.ts'
 
@@ -23,13 +23,14 @@ export function appRoleLogin(options: AppRoleLoginOptions): OwnLogin {
   const mount = checkMount(options.mount ?? 'approle')
   const roleId = checkName(options.roleId, 'roleId')
   const read = secretReader(options.secretId, 'secretId')
+  const logIn = createSelfLogin()
   return {
     type: 'approle',
     as: 'self',
     owned: true,
-    async logIn({ post, signal }) {
+    async logIn({ post, clock, signal }) {
       const secretId = await read({ signal })
-      return await logInAsSelf(() => post(`auth/${mount}/login`, { role_id: roleId, secret_id: secretId }))
+      return await logIn(() => post(`auth/${mount}/login`, { role_id: roleId, secret_id: secretId }), clock)
     },
   }
 }

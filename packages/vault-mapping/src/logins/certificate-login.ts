@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { DelegationError, type SecretSource, secret, secretReader } from '@mcp-delegation/core'
 import type { ClientCertificate } from '../vault-client.ts'
-import { logInAsSelf } from './login-answer.ts'
+import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
 import { checkFile, checkKnown, checkMount, checkName } from './login-options.ts'
 
@@ -30,14 +30,15 @@ export function certificateLogin(options: CertificateLoginOptions): OwnLogin {
   const path = checkFile(options.certificate, 'certificate')
   const readKey = secretReader(options.privateKey, 'privateKey')
   const body = options.name === undefined ? {} : { name: checkName(options.name, 'name') }
+  const logIn = createSelfLogin()
   return {
     type: 'cert',
     as: 'self',
     owned: true,
-    async logIn({ post, present, signal }) {
+    async logIn({ post, present, clock, signal }) {
       present(await readPair(path, await readKey({ signal })))
       signal.throwIfAborted()
-      return await logInAsSelf(() => post(`auth/${mount}/login`, body))
+      return await logIn(() => post(`auth/${mount}/login`, body), clock)
     },
   }
 }

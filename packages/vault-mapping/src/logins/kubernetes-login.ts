@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { DelegationError } from '@mcp-delegation/core'
-import { logInAsSelf } from './login-answer.ts'
+import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
 import { checkFile, checkKnown, checkMount, checkName } from './login-options.ts'
 
@@ -28,14 +28,15 @@ export function kubernetesLogin(options: KubernetesLoginOptions): OwnLogin {
   const mount = checkMount(options.mount ?? 'kubernetes')
   const role = checkName(options.role, 'role')
   const tokenFile = checkFile(options.tokenFile ?? TOKEN_FILE, 'tokenFile')
+  const logIn = createSelfLogin()
   return {
     type: 'kubernetes',
     as: 'self',
     owned: true,
-    async logIn({ post, signal }) {
+    async logIn({ post, clock, signal }) {
       const jwt = await readToken(tokenFile)
       signal.throwIfAborted()
-      return await logInAsSelf(() => post(`auth/${mount}/login`, { role, jwt }))
+      return await logIn(() => post(`auth/${mount}/login`, { role, jwt }), clock)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { DelegationError } from '@mcp-delegation/core'
+import { type Clock, DelegationError } from '@mcp-delegation/core'
 import type { VaultAuth, VaultEnvelope } from '../envelope.ts'
 import { VaultError } from '../vault-error.ts'
 
@@ -14,12 +14,32 @@ export function tokenOf({ auth }: Pick<VaultEnvelope, 'auth'>): VaultAuth {
   return auth
 }
 
-/** Sends a login of this server; what Vault refuses is `ERR_DELEGATION_PROTOCOL`, since no caller can help it. */
-export async function logInAsSelf(login: () => Promise<VaultEnvelope>): Promise<VaultAuth> {
-  try {
-    return tokenOf(await login())
-  } catch (error) {
-    throw isRefusal(error) ? wrong('Vault refuses the login of this server', error) : error
+/** Sends a login of this server. */
+export type SelfLogin = (login: () => Promise<VaultEnvelope>, clock: Clock) => Promise<VaultAuth>
+
+/** The first pause after a refusal and the longest, in milliseconds. */
+const BACKOFF = 1_000
+const MAX_BACKOFF = 15_000
+
+/**
+ * What Vault refuses is `ERR_DELEGATION_PROTOCOL`, since no caller can help it. Vault is not asked again at once: it may
+ * lock out who fails too often.
+ */
+export function createSelfLogin(): SelfLogin {
+  let refusal: { readonly backoff: number; readonly until: number; readonly cause: VaultError } | undefined
+  return async (login, clock) => {
+    if (refusal === undefined || clock.now() >= refusal.until) {
+      try {
+        const auth = tokenOf(await login())
+        refusal = undefined
+        return auth
+      } catch (cause) {
+        if (!isRefusal(cause)) throw cause
+        const backoff = refusal === undefined ? BACKOFF : Math.min(refusal.backoff * 2, MAX_BACKOFF)
+        refusal = { backoff, until: clock.now() + backoff, cause }
+      }
+    }
+    throw wrong('Vault refuses the login of this server', refusal.cause)
   }
 }
 

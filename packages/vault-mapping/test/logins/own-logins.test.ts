@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { secret } from '@mcp-delegation/core'
+import { fakeClock } from '@mcp-delegation/core/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { envelopeOf, type VaultEnvelope } from '../../src/envelope.ts'
 import { appRoleLogin } from '../../src/logins/app-role-login.ts'
@@ -99,6 +100,30 @@ test.each(Object.entries(logins))('What Vault refuses the %s login is for an ope
   }
   for (const error of [refusal(503), refusal(429), new VaultError('late', 'late', { uncertain: true })])
     await expect(make().logIn(contextOf(() => Promise.reject(error)))).rejects.toBe(error)
+})
+
+test.each(Object.entries(logins))('A refused %s login is not repeated at once', async (_name, make) => {
+  const clock = fakeClock()
+  const login = make()
+  let reply = () => Promise.reject<VaultEnvelope>(refusal(400))
+  const context = contextOf(() => reply(), { clock })
+  const attempt = () => login.logIn(context).catch((error: { code: string }) => error.code)
+  let asked = 0
+  for (const wait of [1_000, 2_000, 4_000, 8_000, 15_000, 15_000]) {
+    expect(await attempt()).toBe('ERR_DELEGATION_PROTOCOL')
+    expect(context.posted).toHaveLength(++asked)
+    clock.tick(wait - 1)
+    expect(await attempt()).toBe('ERR_DELEGATION_PROTOCOL')
+    expect(context.posted).toHaveLength(asked)
+    clock.tick(1)
+  }
+  reply = async () => answer()
+  expect(await attempt()).toMatchObject({ renewable: true })
+  reply = () => Promise.reject(refusal(400))
+  await attempt()
+  clock.tick(1_000)
+  reply = async () => answer()
+  expect(await attempt()).toMatchObject({ renewable: true })
 })
 
 test.each(Object.entries(logins))('A %s login that gives no token to work with is refused', async (_name, make) => {
