@@ -1,7 +1,7 @@
 export { isAvailable } from '../required.ts'
 export type { KeyPair } from './certificates.ts'
-export { issuedSecrets } from './issued-secrets.ts'
 export type { Policies } from './configuration.ts'
+export { issuedSecrets } from './issued-secrets.ts'
 export type { Lab, LabOptions } from './lab.ts'
 export type { Mounts } from './mounts.ts'
 export type { Node } from './node.ts'
