@@ -97,7 +97,7 @@ async function asReader({ narrator, lab }: Scene, { carol }: Users): Promise<voi
     'audit names the shared account as what it is',
     records === ['issued', 'reused', 'reused'].map((how) => `${how} service-account billing_reader`).join(', '),
   )
-  expect('Vault was not asked for anything', JSON.stringify(await stockOf(lab)) === JSON.stringify(before))
+  expect('Vault made nothing for her', JSON.stringify(await stockOf(lab)) === JSON.stringify(before))
 }
 
 async function asNobody({ narrator, url, lab }: Scene): Promise<void> {
@@ -110,7 +110,7 @@ async function asNobody({ narrator, url, lab }: Scene): Promise<void> {
   say(`the model sees: ${text}`)
   const records = delegations(narrator)
   expect('she is refused', code === 'ERR_DELEGATION_DENIED' && records === 'refused service-account -')
-  expect('Vault was not asked for anything', JSON.stringify(await stockOf(lab)) === JSON.stringify(before))
+  expect('Vault made nothing for her', JSON.stringify(await stockOf(lab)) === JSON.stringify(before))
 }
 
 async function block({ narrator, url, issuer, lab, registry }: Scene, { alice, bob }: Users): Promise<void> {
