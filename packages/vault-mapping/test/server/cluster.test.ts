@@ -30,7 +30,9 @@ describe.runIf(isAvailable('a cluster of Vault servers', [...missing(), ...unsto
         client: pki({ mount: lab.mounts.pki, role: 'user', commonName: '{principal}' }),
       }
       return registryOf({
-        vault: vaultMapping(optionsFor(lab, targets, { address, timeout: 1_000, deadline: DEADLINE })),
+        vault: vaultMapping(
+          optionsFor({ ...lab, address: '' }, targets, { address, timeout: 1_000, deadline: DEADLINE }),
+        ),
       })
     }
 

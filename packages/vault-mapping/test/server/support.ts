@@ -14,14 +14,14 @@ import type { VaultMappingOptions } from '../../src/options.ts'
 import type { Source } from '../../src/sources/source.ts'
 
 /** Sessions of real tokens, verified as a server does. */
-export function sessionsOf(lab: VaultLab): (sub: string, claims?: object) => Promise<Session> {
+export function sessionsOf(lab: Pick<VaultLab, 'tokens'>): (sub: string, claims?: object) => Promise<Session> {
   const verifier = oidcVerifier({ issuers: [{ issuer: lab.tokens.issuer }], audience: lab.tokens.audience })
   return async (sub, claims = {}) => verifier.verify(await lab.tokens.sign({ sub, ...claims }))
 }
 
 /** What every module of these tests is made with. */
 export function optionsFor<const T extends Readonly<Record<string, Source<unknown>>>>(
-  lab: VaultLab,
+  lab: Pick<VaultLab, 'address' | 'ca' | 'mounts' | 'tokens'>,
   targets: T,
   more: Partial<VaultMappingOptions<T>> = {},
 ): VaultMappingOptions<T> {
