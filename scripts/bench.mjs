@@ -1,5 +1,5 @@
 // Builds, and measures speed and memory. Names choose among test/bench; JSON goes to a file.
-// Run: npm run bench [-- hit misses kerberos-tokens …] [-- --json results.json]
+// Run: npm run bench [-- hit kerberos-tokens vault-miss …] [-- --json results.json]
 import { fork } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
@@ -82,8 +82,10 @@ function readArguments() {
 async function main() {
   const { names, json } = readArguments()
   const usesKerberos = names.some((name) => name.startsWith('kerberos'))
-  const built = ['./packages/*', ...(usesKerberos ? ['./labs'] : [])].map((path) => `--filter=${path}`)
-  if (!setUp(usesKerberos ? { more: COMPILERS, folders: ['labs/active-directory'] } : { folders: [] })) return false
+  const usesVault = names.some((name) => name.startsWith('vault'))
+  const folders = [...(usesKerberos ? ['labs/active-directory'] : []), ...(usesVault ? ['labs/vault'] : [])]
+  const built = ['./packages/*', ...(folders.length > 0 ? ['./labs'] : [])].map((path) => `--filter=${path}`)
+  if (!setUp({ folders, more: usesKerberos ? COMPILERS : {} })) return false
   if (names.includes('kerberos-tokens')) installPeer()
   if (!run('npx', ['--no', 'turbo', 'run', 'build', ...built, '--output-logs=errors-only'])) return false
   const machine = `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.versions.node}`
