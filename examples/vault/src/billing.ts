@@ -14,7 +14,7 @@ import { database, jwtLogin, vaultMapping } from '@mcp-delegation/vault'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import type { QueryResultRow } from 'pg'
 import { z } from 'zod'
-import { type DatabaseAddress, isWrongPassword, query, refusalOf } from './database.ts'
+import { type DatabaseAddress, isWrongPassword, query, refusalOf } from './query.ts'
 
 export interface BillingOptions {
   /** The URL of this MCP server, which its callers' tokens must name. */
