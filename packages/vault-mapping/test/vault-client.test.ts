@@ -68,6 +68,15 @@ test('Connections are kept and bounded, and waiting for one is no part of the tr
   expect(server.connections).toBe(2)
 })
 
+test('A request leaves no timer behind', async () => {
+  const server = await serve((response) => json(response, 200, envelope()))
+  const client = clientOf(server.origin, { timeout: 60_000 })
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  for (let count = 0; count < 50; count++) await client.request(read, { signal: never() })
+  expect(timers() - before).toBeLessThan(25)
+})
+
 test('A failure that passes is tried again for what may be repeated, and bounded', async () => {
   const statuses = [500, 502, 503, 412, 429, 472, 473]
   for (const status of statuses) {
@@ -146,9 +155,11 @@ test('An abort ends a request, a pause and a wait, with its reason', async () =>
   for (const [index, client] of cases.entries()) {
     const abort = new AbortController()
     if (index === 2) void client.request(read, { signal: abort.signal }).catch(() => {})
-    const request = client.request(read, { signal: abort.signal })
+    const requests = [client.request(read, { signal: abort.signal })]
+    if (index !== 1) requests.push(client.request(make, { signal: abort.signal }))
     setTimeout(() => abort.abort(reason), 60)
-    await expect(request).rejects.toBe(reason)
+    for (const settled of await Promise.allSettled(requests))
+      expect(settled.status === 'rejected' && settled.reason === reason).toBe(true)
     await expect(client.request(read, { signal: abort.signal })).rejects.toBe(reason)
   }
   expect(busy.received).toHaveLength(1)
@@ -186,6 +197,12 @@ test('What may have arrived is uncertain, and not sent to another node', async (
   // But the next request asks the other node.
   await client.request(make, { signal: never() })
   expect([breaking.received.length, alive.received.length]).toEqual([1, 1])
+
+  const sealed = await serve((response) => json(response, 503, {}))
+  const other = clientOf([sealed.origin, alive.origin])
+  expect(await failing(other, make)).toMatchObject({ status: 503, uncertain: true })
+  await other.request(make, { signal: never() })
+  expect([sealed.received.length, alive.received.length]).toEqual([1, 2])
 })
 
 test('The node that answered last is asked first', async () => {
@@ -252,6 +269,7 @@ test('A redirect to anywhere else is not followed, and says where it pointed', a
     [307, `${other.origin.replace('//', '//user:pass@')}/v1/secret/data/x`],
     [307, 'javascript:alert(1)'],
     [307, ''],
+    [307, '/v1/secret/data/x'],
   ] as const
   for (const [status, location] of targets) {
     const server = await serve((response) => response.writeHead(status, { location }).end())
@@ -260,6 +278,7 @@ test('A redirect to anywhere else is not followed, and says where it pointed', a
       token: secret('tok'),
     })
     expect([location, error]).toMatchObject([location, { kind: 'redirected', status, uncertain: false }])
+    expect(server.received).toHaveLength(1)
     expect(error.message).not.toContain('pass')
     if (location.startsWith(foreign.origin)) expect(error.message).toContain(foreign.origin)
   }
@@ -293,7 +312,7 @@ test('An answer that is not what the API says is malformed', async () => {
     '{"lease_id":1}',
     '{"data":"x"}',
     '{"auth":{}}',
-    Buffer.from([0x22, 0xff, 0x22]),
+    Buffer.from('{"data":{"a":"\xff"}}', 'latin1'),
   ]
   for (const body of bodies) {
     const server = await serve((response) => response.writeHead(200).end(body))
