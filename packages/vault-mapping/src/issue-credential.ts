@@ -1,4 +1,4 @@
-import type { IssueContext, IssuedCredential, ReleaseReason } from '@mcp-delegation/core'
+import { type IssueContext, type IssuedCredential, isDelegationError, type ReleaseReason } from '@mcp-delegation/core'
 import type { Engine } from './engine.ts'
 import { HeldLease } from './held-lease.ts'
 import { type EngineLease, leaseOf, type Obtained, type Source, type SourceContext } from './sources/source.ts'
@@ -6,6 +6,8 @@ import type { HeldToken, Tokens } from './tokens.ts'
 import { unlessAborted } from './unless-aborted.ts'
 import type { VaultClient } from './vault-client.ts'
 import { VaultError } from './vault-error.ts'
+
+const ENDED: ReadonlySet<string> = new Set(['ERR_SESSION_BLOCKED', 'ERR_SESSION_INVALID'])
 
 /** What a credential is issued with. */
 export interface IssueSurroundings {
@@ -44,7 +46,7 @@ export async function issueCredential<Value>(
   const issuing = retryDead()
   surroundings.track(
     issuing.then(
-      (late) => (signal.aborted ? late.release?.('aborted', { signal: surroundings.signal }) : undefined),
+      (late) => (signal.aborted ? late.release?.(endOf(signal), { signal: surroundings.signal }) : undefined),
       () => {},
     ),
   )
@@ -53,6 +55,11 @@ export async function issueCredential<Value>(
   } catch (error) {
     throw error instanceof DeadToken ? error.cause : error
   }
+}
+
+/** Why what arrives after an abort is given back: with the user, or the session, ends what was logged in for them. */
+function endOf({ reason }: AbortSignal): ReleaseReason {
+  return isDelegationError(reason) && ENDED.has(reason.code) ? 'revoked' : 'aborted'
 }
 
 /** Vault refused a token that it does not know any more: nothing was done. */
@@ -123,8 +130,10 @@ class Making {
   }
 
   async #giveBack(): Promise<void> {
-    for (const lease of this.#leases)
-      await new HeldLease(lease, this.#holdAgain(), this.#surroundings.engine).end('aborted')
+    const { engine } = this.#surroundings
+    const reason = this.#signal.aborted ? endOf(this.#signal) : 'aborted'
+    for (const lease of this.#leases) await new HeldLease(lease, this.#holdAgain(), engine).end(reason)
+    if (reason === 'revoked' && engine.isPersonal) void this.#held.token.retire()
     await this.#held.end()
   }
 

@@ -5,6 +5,7 @@ import { failureOf } from './failure.ts'
 import { issueCredential } from './issue-credential.ts'
 import { namespaceProof } from './namespace.ts'
 import { checkOptions, type Targets, type VaultMappingOptions } from './options.ts'
+import { mayRevokeLeases, REVOKE, revocationPermission } from './revocation-permission.ts'
 import { Revocations } from './revocations.ts'
 import type { Source } from './sources/source.ts'
 import { createSurroundings } from './surroundings.ts'
@@ -79,20 +80,17 @@ export function vaultMapping<const T extends Targets>(
       }
     }
   }
-  let revokesLeases = true
+  const permission = revocationPermission(client, closed.signal)
   const engine: Engine = {
     clock,
     log,
     revocations,
     isPersonal: login.as === 'user',
-    revokesLeases: () => revokesLeases,
+    ownsTokens: login.as === 'user' || login.owned,
+    revokesLeases: (token) => permission.ask(token.secret),
     cannotRevokeLeases: (error) => {
-      revokesLeases = false
-      // The usual case for users' own tokens, which are revoked instead.
-      log[login.as === 'user' ? 'debug' : 'warn'](
-        { err: error },
-        'the Vault token may not revoke leases: they end with their token',
-      )
+      permission.deny()
+      log.warn({ err: error }, 'the Vault token may not revoke leases any more: they end with their token')
     },
     send: (path, body, token, signal = closed.signal) =>
       client.request({ method: 'PUT', path, body, token: token.secret, retry: false }, { signal }),
@@ -154,19 +152,9 @@ async function checkHealth(client: VaultClient, signal: AbortSignal): Promise<vo
 
 /** Rejects unless a token may revoke the leases that are made with it: it must outlive them, since it is everybody's. */
 async function checkRevocation(client: VaultClient, token: Secret<string>, signal: AbortSignal): Promise<void> {
-  const path = 'sys/leases/revoke'
-  const request = {
-    method: 'POST',
-    path: 'sys/capabilities-self',
-    body: { paths: [path] },
-    token,
-    retry: true,
-  } as const
-  const { data } = await client.request(request, { signal })
-  const capabilities = data?.[path]
-  if (Array.isArray(capabilities) && ['update', 'root'].some((one) => capabilities.includes(one))) return
+  if (await mayRevokeLeases(client, token, signal)) return
   throw new DelegationError(
     'ERR_DELEGATION_PROTOCOL',
-    `the policy of this server's Vault token does not allow "update" on ${path}`,
+    `the policy of this server's Vault token does not allow "update" on ${REVOKE}`,
   )
 }

@@ -37,11 +37,12 @@ function setting(
   const surroundings = testSurroundings()
   const revocations = new Revocations(surroundings)
   let revokesLeases = true
-  const engine: Engine = {
+  const engine: { -readonly [Member in keyof Engine]: Engine[Member] } = {
     ...surroundings,
     revocations,
     isPersonal: personal,
-    revokesLeases: () => revokesLeases,
+    ownsTokens: true,
+    revokesLeases: async () => revokesLeases,
     cannotRevokeLeases: () => {
       revokesLeases = false
     },
@@ -269,6 +270,17 @@ test("a block ends the user's token, which ends the lease, and not the token of 
   await everybody.lease.end('revoked')
   expect(everybody.finish).not.toHaveBeenCalled()
   expect(everybody.sent('sys/leases/revoke')).toBe(1)
+})
+
+test("at the end of the module its tokens are revoked, and leases are not one by one; others' tokens are not", async () => {
+  const { lease, sent, token } = setting()
+  await lease.end('disposed')
+  expect(sent('sys/leases/revoke')).toBe(0)
+  expect(token.holds).toBe(0)
+  const file = setting({ personal: false })
+  file.engine.ownsTokens = false
+  await file.lease.end('disposed')
+  expect(file.sent('sys/leases/revoke')).toBe(1)
 })
 
 test('a revocation that has to wait keeps the token that it needs', async () => {

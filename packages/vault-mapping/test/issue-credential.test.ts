@@ -33,7 +33,8 @@ function setting(reply: Reply = async () => ({})) {
     ...surroundings,
     revocations,
     isPersonal: true,
-    revokesLeases: () => true,
+    ownsTokens: true,
+    revokesLeases: async () => true,
     cannotRevokeLeases: () => {},
     send: (path, body, token, signal = closed.signal) =>
       client.request({ method: 'PUT', path, body, token: token.secret, retry: false }, { signal }),
@@ -160,6 +161,41 @@ test('what arrives after the caller has gone is given back', async () => {
   answer()
   await Promise.all(tracked)
   expect(sent('sys/leases/revoke')).toBe(1)
+})
+
+test('what arrives after the user was blocked ends together with the login', async () => {
+  let answer = (): void => {}
+  const { issue, leaving, sent, tracked } = setting((request, signal) =>
+    request.path === 'engine/creds/x'
+      ? new Promise((resolve) => (answer = () => resolve(creds(request, signal))))
+      : Promise.resolve({}),
+  )
+  const issuing = issue(leased)
+  await vi.waitFor(() => expect(sent('engine/creds/x')).toBe(1))
+  leaving.abort(new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked'))
+  await expect(issuing).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
+  answer()
+  await Promise.all(tracked)
+  expect(sent('auth/token/revoke-self')).toBe(1)
+})
+
+test('a login of a user who was blocked meanwhile is given up', async () => {
+  const { issue, leaving, sent, tracked } = setting(({ path }, signal) =>
+    path === 'secret/data/x'
+      ? new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      : Promise.resolve({}),
+  )
+  const source: Source<never> = {
+    type: 'test',
+    leased: false,
+    obtain: async ({ read }) => Promise.reject(await read('secret/data/x')),
+  }
+  const issuing = issue(source)
+  await vi.waitFor(() => expect(sent('secret/data/x')).toBe(1))
+  leaving.abort(new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked'))
+  await expect(issuing).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
+  await Promise.all(tracked)
+  expect(sent('auth/token/revoke-self')).toBe(1)
 })
 
 test('nothing is made for a caller who has gone before', async () => {
