@@ -74,7 +74,7 @@ describe('sources', () => {
     const declared = /\b(?:class|interface|type|function|const|let)\s+(\w+)/g
     const vague = /(?:Service|Manager|Base|Helper|Util)s?$|^I[A-Z][a-z]/
     const wrong = sources.flatMap((path) => [
-      ...(/(?:service|manager|base|helper|util)s?\.ts$/.test(basename(path)) ? [path] : []),
+      ...(/(?:^|-)(?:service|manager|base|helper|util)s?\.ts$/.test(basename(path)) ? [path] : []),
       ...[...read(path).matchAll(declared)].map(([, name = '']) => name).filter((name) => vague.test(name)),
     ])
     expect(wrong).toEqual([])

@@ -52,7 +52,7 @@ export function createAttempt(options: VaultClientOptions, connections: Connecti
     const fail = failing(request, by)
     if ('answer' in outcome) {
       const { status } = outcome.answer
-      if (isInService(status)) nodes.answered(by)
+      if (serves(status)) nodes.answered(by)
       else nodes.failed(address)
       return read(outcome.answer, { request, by, sentAt, now: clock.now(), fail })
     }
@@ -109,7 +109,7 @@ function failing({ method, path }: VaultRequest, by: string): Fail {
 }
 
 /** Whether a node that answers so does its work: the request may still be a wrong one. */
-function isInService(status: number): boolean {
+function serves(status: number): boolean {
   return (status >= 200 && status < 300) || (status >= 400 && status < 500 && status !== 472 && status !== 473)
 }
 
