@@ -1,4 +1,3 @@
-import type { Clock } from '@mcp-delegation/core'
 import { dataOf, protocol } from './answers.ts'
 import type { SourceContext } from './source.ts'
 
@@ -14,14 +13,14 @@ export type MountProof = (context: Pick<SourceContext, 'read' | 'clock'>) => Pro
  * @see https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
  */
 export function kvMountProof(mount: string, version: '1' | '2'): MountProof {
-  let proven: { readonly clock: Clock; readonly at: number } | undefined
+  let provenAt = Number.NEGATIVE_INFINITY
   return async ({ read, clock }) => {
-    if (proven?.clock === clock && clock.now() - proven.at < PROOF_AGE) return
+    if (clock.now() - provenAt < PROOF_AGE) return
     const { type, path, options } = dataOf(await read(`sys/internal/ui/mounts/${mount}`))
     // A path below a mount is answered with the mount's.
     if (type !== 'kv' || path !== `${mount}/` || versionOf(options) !== version)
       throw protocol(`the mount of the option "mount" is no KV engine of version ${version}`)
-    proven = { clock, at: clock.now() }
+    provenAt = clock.now()
   }
 }
 

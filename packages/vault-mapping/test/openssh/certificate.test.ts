@@ -2,7 +2,7 @@ import { isAvailable, missing } from '@mcp-delegation/labs/vault'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readSshCertificate } from '../../src/openssh/certificate.ts'
-import { sshCertificate } from '../support/certificates.ts'
+import { oddSshCertificate, sshCertificate } from '../support/certificates.ts'
 
 describe.runIf(isAvailable('ssh-keygen', missing()))('a certificate by ssh-keygen', () => {
   test.each(['ed25519', 'rsa', 'ecdsa'] as const)('for a key of type %s is read', (type) => {
@@ -45,4 +45,11 @@ test('whatever the text, reading it throws nothing', () => {
       },
     ),
   )
+})
+
+test('the type is the same without and within', () => {
+  const [rsa, ecdsa] = ['ssh-rsa-cert-v01@openssh.com', 'ecdsa-sha2-nistp256-cert-v01@openssh.com']
+  const key = [Buffer.alloc(3), Buffer.alloc(9)]
+  expect(readSshCertificate(oddSshCertificate(rsa, rsa, key, ['a']))).toMatchObject({ principals: ['a'] })
+  expect(readSshCertificate(oddSshCertificate(rsa, ecdsa, key, ['a']))).toBeUndefined()
 })

@@ -26,8 +26,11 @@ describe('an issued certificate', () => {
     expect(context.asked).toEqual([{ how: 'make', path: PATH, body: { common_name: 'alice@corp.example' } }])
   })
   test('has the nearest issuer where there is no chain', async () => {
-    const { value } = await pki(options).obtain(contextOf({ [PATH]: { data: { ...issued, ca_chain: null } } }))
-    expect(value.chain).toEqual([issuers[0]])
+    for (const chain of [null, [], [7], undefined]) {
+      const data = { ...issued, ca_chain: chain }
+      const { value } = await pki(options).obtain(contextOf({ [PATH]: { data } }))
+      expect(value.chain).toEqual([issuers[0]])
+    }
   })
   test('ends with its lease where the role makes one', async () => {
     const leased = { leaseId: 'pki/issue/users/abc', renewable: false, leaseDuration: 60_000, data: issued }

@@ -2,7 +2,7 @@ import { isAvailable, missing } from '@mcp-delegation/labs/vault'
 import { describe, expect, test } from 'vitest'
 import { readSshCertificate } from '../../src/openssh/certificate.ts'
 import { ssh } from '../../src/sources/ssh.ts'
-import { type SignOptions, signKey, sshCertificate } from '../support/certificates.ts'
+import { oddSshCertificate, type SignOptions, signKey, sshCertificate } from '../support/certificates.ts'
 import { type Asked, contextOf, failing } from '../support/contexts.ts'
 
 const options = { role: 'users', principals: ['{principal}', 'staff'] }
@@ -71,6 +71,19 @@ describe.runIf(isAvailable('ssh-keygen', missing()))('a signed key', () => {
     await ssh({ ...options, ttl: 60_000 }).obtain(context)
     expect(context.asked[0]?.body).toMatchObject({ ttl: '60s' })
   })
+})
+
+test('a certificate for the same bytes as a key of another type is refused', async () => {
+  const certified =
+    (type: string, ...more: Buffer[]) =>
+    ({ body }: Asked) => {
+      const bytes = Buffer.from(String(body?.['public_key']).split(' ')[1] ?? '', 'base64').subarray(-32)
+      const line = `${type}-cert-v01@openssh.com`
+      return { data: { signed_key: oddSshCertificate(line, line, [bytes, ...more], ['alice', 'staff']) } }
+    }
+  const obtain = (answer: (asked: Asked) => object) => ssh(options).obtain(contextOf({ [PATH]: answer }))
+  await expect(obtain(certified('ssh-ed25519'))).resolves.toMatchObject({ principal: 'alice' })
+  await expect(obtain(certified('sk-ssh-ed25519', Buffer.alloc(4)))).rejects.toEqual(failing('ERR_DELEGATION_PROTOCOL'))
 })
 
 test('a role that refuses, or is unknown, denies', async () => {

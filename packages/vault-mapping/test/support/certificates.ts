@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { string, uint32 } from '../../src/openssh/wire.ts'
 
 /** A certificate and its key, both PEM. */
 export interface Pem {
@@ -68,4 +69,32 @@ function inFolder<T>(work: (folder: string) => T): T {
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** The line of an SSH certificate that no program makes: unsigned, with any type and key. */
+export function oddSshCertificate(
+  outer: string,
+  inner: string,
+  key: readonly Buffer[],
+  principals: readonly string[],
+): string {
+  const seconds = Math.floor(Date.now() / 1_000)
+  const numbers = [0n, BigInt(seconds - 60), BigInt(seconds + 600)].map((number) => {
+    const bytes = Buffer.alloc(8)
+    bytes.writeBigUInt64BE(number)
+    return bytes
+  }) as [Buffer, Buffer, Buffer]
+  const parts = [
+    string(inner),
+    string('nonce'),
+    ...key.map((field) => string(field)),
+    numbers[0],
+    uint32(1),
+    string('id'),
+    string(Buffer.concat(principals.map((name) => string(name)))),
+    numbers[1],
+    numbers[2],
+    ...['', '', '', 'authority', 'signature'].map((text) => string(text)),
+  ]
+  return `${outer} ${Buffer.concat(parts).toString('base64')}`
 }
