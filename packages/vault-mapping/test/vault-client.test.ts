@@ -157,9 +157,11 @@ test('An abort ends a request, a pause and a wait, with its reason', async () =>
     if (index === 2) void client.request(read, { signal: abort.signal }).catch(() => {})
     const requests = [client.request(read, { signal: abort.signal })]
     if (index !== 1) requests.push(client.request(make, { signal: abort.signal }))
+    const start = performance.now()
     setTimeout(() => abort.abort(reason), 60)
     for (const settled of await Promise.allSettled(requests))
       expect(settled.status === 'rejected' && settled.reason === reason).toBe(true)
+    expect(performance.now() - start).toBeLessThan(800)
     await expect(client.request(read, { signal: abort.signal })).rejects.toBe(reason)
   }
   expect(busy.received).toHaveLength(1)
