@@ -27,7 +27,6 @@ export function transportFault(fault: unknown): TransportFault {
   const first = firstOf(fault)
   const { code, message } = factsOf(first)
   const cause = Object.assign(new Error(message), code === '' ? {} : { code })
-  cause.stack = `Error: ${message}`
   const isHttp = !(first instanceof errors.HTTPParserError || first instanceof errors.HeadersOverflowError)
   const kind = !isHttp ? 'malformed' : LATE.includes(code) ? 'late' : 'unreachable'
   const advice = isHttp ? adviceOf(code) : 'the answer is not HTTP'

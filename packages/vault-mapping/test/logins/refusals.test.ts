@@ -84,13 +84,15 @@ test('The table is bounded: who was refused longest ago is forgotten', () => {
   const refusals = createRefusals(3)
   const sessions = ['a', 'b', 'c', 'd'].map((subject) => testSession({ subject }))
   for (const [now, session] of sessions.slice(0, 3).entries()) refusals.refused(session, now, cause)
+  refusals.refused(sessions[1] as never, 3, cause)
   refusals.refused(sessions[0] as never, 3, cause)
+  expect(refusals.size).toBe(3)
   refusals.refused(sessions[3] as never, 4, cause)
   expect(refusals.size).toBe(3)
   expect(sessions.map((session) => thrownBy(() => refusals.check(session, 5)) !== undefined)).toEqual([
     true,
-    false,
     true,
+    false,
     true,
   ])
 })
