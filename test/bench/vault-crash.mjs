@@ -1,5 +1,6 @@
 // Kills the server, twice, while callers hold, refuse, forget and drop credentials, and looks at what they got, how they
 // failed, and what is left. STORM_SEED repeats the choices of another run.
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDelegationError } from '@mcp-delegation/core'
 import { database, kv2 } from '@mcp-delegation/vault'
@@ -32,6 +33,7 @@ const SETTLING = 15_000
 const seed = Number(process.env.STORM_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 const targetsOf = (kind) => Array.from({ length: COPIES }, (_, index) => `${kind}${index}`)
+const sum = (counts) => counts.reduce((all, count) => all + count, 0)
 const pick = (random, list) => list[Math.floor(random() * list.length)]
 
 /** A dynamic role of each user's own, whose users last no longer than their lease. */
@@ -132,6 +134,18 @@ async function everybodyServed(registry, sessions, round) {
   return performance.now() - start
 }
 
+/** The accessors of logins that the server has answered, but for those that it answered just when it was killed. */
+function answeredLogins(lab, kills) {
+  const answered = new Set()
+  for (const line of readFileSync(lab.issuedFile, 'utf8').split('\n')) {
+    if (!line.includes('"type":"response"') || !line.endsWith('}')) continue
+    const { time, response } = JSON.parse(line)
+    const isLate = kills.some((at) => Math.abs(at - Date.parse(time)) < 100)
+    if (response?.auth?.accessor !== undefined && !isLate) answered.add(response.auth.accessor)
+  }
+  return answered
+}
+
 /** Whether something was made in the last two seconds before the server was killed, or just then. */
 const isCutOff = (kills, madeAt) => kills.some((at) => madeAt > at - 2_000 && madeAt < at + 1_000)
 
@@ -146,7 +160,8 @@ async function leftOver(lab, kills) {
   )
   // What is being revoked is of no use any more: its number of uses is negative.
   const tokens = found.filter(({ status, body }) => status === 200 && body.data.num_uses >= 0)
-  const isTokenCutOff = ({ body }) => isCutOff(kills, body.data.creation_time * 1_000)
+  const answered = answeredLogins(lab, kills)
+  const isTokenCutOff = ({ body }) => !answered.has(body.data.accessor)
   // A name ends with the second in which it was made.
   const isUserCutOff = (name) => isCutOff(kills, Number(name.split('-').at(-1)) * 1_000)
   return {
@@ -212,14 +227,16 @@ await withVault({ postgresql: true, tokenTtl: TOKEN_TTL, tokenMaxTtl: TOKEN_TTL 
   const { tokensCutOff } = await leftWithin(lab, kills, TOKEN_TTL, (later) => later.tokensCutOff === 0)
   for (const error of [...seen.wrong, ...seen.untyped, ...seen.unhandled]) console.error(error)
 
-  const codes = Object.entries(seen.codes)
+  const { ERR_DELEGATION_UNAVAILABLE: outages = 0, ...others } = seen.codes
+  for (const code of Object.keys(others)) console.error(code)
   report(`${REQUESTS} requests of ${USERS.length} users, server killed ${kills.length} times, STORM_SEED=${seed}`, [
     bound('credentials that are not the caller’s own, or not good', seen.wrong.length, 0),
     figure('credentials that were handed out', seen.served),
     figure('of these tried at the database', seen.logins),
     bound('failures that are not typed', seen.untyped.length, 0),
     bound('unhandled rejections', seen.unhandled.length, 0),
-    ...codes.map(([code, count]) => figure(`failures with ${code}`, count)),
+    bound('failures with another code', sum(Object.values(others)), 0),
+    figure('failures with ERR_DELEGATION_UNAVAILABLE', outages),
     bound(`longest failure, deadline ${DEADLINE} ms`, Math.max(...seen.took), DEADLINE * 1.1, {
       unit: 'ms',
       tolerance: 0.1,
