@@ -6,7 +6,7 @@ import type { EngineLease } from './sources/source.ts'
 import type { HeldToken } from './tokens.ts'
 import { VaultError } from './vault-error.ts'
 
-/** Of what was asked for: a renewal that was granted less has met the lease's maximum. */
+/** Of what was asked for, in renewals: what rounding may take. */
 const FULL = 0.9
 
 /**
@@ -18,7 +18,8 @@ export class HeldLease {
   readonly #held: HeldToken
   readonly #id: string
   readonly #duration: number
-  readonly #grace: number
+  /** Of what is left at the latest renewal: the token may end sooner than the lease. */
+  #grace: number
   #expiresAt: number
   #renewable: boolean
   #state: 'live' | 'dead' | 'ended' = 'live'
@@ -31,9 +32,9 @@ export class HeldLease {
     this.#held = held
     this.#id = lease.id
     this.#duration = lease.duration
-    this.#grace = graceOf(lease.duration)
     this.#expiresAt = lease.expiresAt
     this.#renewable = lease.renewable
+    this.#grace = graceOf(this.expiresAt - engine.clock.now())
   }
 
   /** When the server ends it: with its time, or with the token. Milliseconds since the epoch. */
@@ -49,7 +50,7 @@ export class HeldLease {
   /** From now on it is renewed, while a live session is served with it. */
   renewFor(retention: Retention): void {
     this.#retention = retention
-    if (this.#renewable) this.#schedule()
+    if (this.#isExtensible) this.#schedule()
   }
 
   /** Ends it at the server: by itself, or with its token. Resolves when that is done, or is going to be tried again. */
@@ -100,12 +101,12 @@ export class HeldLease {
       return
     }
     try {
-      const isAtMaximum = await this.#extend()
+      await this.#extend()
       this.#failures = 0
       // What ended meanwhile stays ended, whatever the answer.
       if (this.#state !== 'live') return
       this.#retention.extend(new Date(this.expiresAt))
-      if (!isAtMaximum) this.#schedule()
+      if (this.#isExtensible) this.#schedule()
     } catch (error) {
       if (this.#state !== 'live') return
       const isGone = error instanceof VaultError && (await this.#isGone(error))
@@ -122,8 +123,14 @@ export class HeldLease {
     }
   }
 
-  /** Renews it, its token first where that would end sooner. Returns whether it can't be renewed any further. */
-  async #extend(): Promise<boolean> {
+  /** Whether a renewal can put its end off. */
+  get #isExtensible(): boolean {
+    const { token } = this.#held
+    return token.expiresAt < this.#expiresAt ? token.isRenewable : this.#renewable
+  }
+
+  /** Renews it, its token first where that would end sooner. */
+  async #extend(): Promise<void> {
     const { clock, log } = this.#engine
     const { token } = this.#held
     try {
@@ -133,10 +140,14 @@ export class HeldLease {
       if (!(error instanceof VaultError) || (error.status ?? 0) < 500) throw error
       log.debug({ err: error }, 'a token could not be renewed')
     }
-    const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
-    const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, token)
-    this.#expiresAt = sentAt + leaseDuration
-    return !renewable || this.expiresAt - sentAt < this.#duration * FULL
+    if (this.#renewable) {
+      const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
+      const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, token)
+      this.#expiresAt = sentAt + leaseDuration
+      // Granted less than was asked for, it has met its maximum.
+      this.#renewable = renewable && leaseDuration >= this.#duration * FULL
+    }
+    this.#grace = graceOf(this.expiresAt - clock.now())
   }
 
   /** After a renewal that failed: `true` where the lease has ended, `denied` where asking again can't help. */

@@ -1,4 +1,10 @@
-import { type IssueContext, type IssuedCredential, isDelegationError, type ReleaseReason } from '@mcp-delegation/core'
+import {
+  type IssueContext,
+  type IssuedCredential,
+  isDelegationError,
+  type ReleaseReason,
+  type Session,
+} from '@mcp-delegation/core'
 import type { Engine } from './engine.ts'
 import { HeldLease } from './held-lease.ts'
 import { type EngineLease, leaseOf, type Obtained, type Source, type SourceContext } from './sources/source.ts'
@@ -32,7 +38,7 @@ export async function issueCredential<Value>(
 ): Promise<IssuedCredential<Value>> {
   const who = { principal, issuer: session.issuer, subject: session.subject }
   const attempt = async (): Promise<IssuedCredential<Value>> => {
-    const held = await surroundings.tokens.acquire(session, signal)
+    const held = await tokenFor(source, session, signal, surroundings)
     return new Making(held, signal, surroundings).run(source, who, clock)
   }
   const retryDead = async (): Promise<IssuedCredential<Value>> => {
@@ -55,6 +61,19 @@ export async function issueCredential<Value>(
   } catch (error) {
     throw error instanceof DeadToken ? error.cause : error
   }
+}
+
+/** A token to obtain a credential with: where only its end can end a lease, one that no other lease needs. */
+async function tokenFor(
+  { leased }: Source<unknown>,
+  session: Session,
+  signal: AbortSignal,
+  { tokens, engine }: IssueSurroundings,
+): Promise<HeldToken> {
+  const held = await tokens.acquire(session, signal)
+  if (!leased || tokens.acquireAlone === undefined || (await engine.revokesLeases(held.token))) return held
+  await held.end()
+  return tokens.acquireAlone(session, signal)
 }
 
 /** Why what arrives after an abort is given back: with the user, or the session, ends what was logged in for them. */
@@ -96,7 +115,7 @@ class Making {
     const read: SourceContext['read'] = (path, query) =>
       client.request({ method: 'GET', path, query, token, retry: true }, { signal })
     try {
-      return await this.#issued(await source.obtain({ who, clock, signal, read, make }))
+      return await this.#issued(await source.obtain({ who, clock, read, make }))
     } catch (error) {
       const dead = error instanceof VaultError && error.status === 403 && (await this.#isDead())
       await this.#giveBack()
@@ -142,7 +161,7 @@ class Making {
     return { token, end: token.hold() }
   }
 
-  async #issued<Value>({ value, principal, expiresAt, giveBack }: Obtained<Value>): Promise<IssuedCredential<Value>> {
+  async #issued<Value>({ value, principal, expiresAt }: Obtained<Value>): Promise<IssuedCredential<Value>> {
     const { token } = this.#held
     const { engine } = this.#surroundings
     const [lease, ...others] = this.#leases
@@ -155,6 +174,8 @@ class Making {
       }
       return { value, principal, expiresAt: new Date(expiresAt), release }
     }
+    // With a token that may not revoke leases, the lease ends with the token, and with nothing else.
+    if (engine.isPersonal && !(await engine.revokesLeases(token))) void token.retire()
     const leased = new HeldLease(lease, this.#held, engine)
     return {
       value,
@@ -162,14 +183,7 @@ class Making {
       expiresAt: new Date(Math.min(expiresAt, leased.expiresAt)),
       usable: () => leased.isLive,
       retained: (retention) => leased.renewFor(retention),
-      release: async (reason) => {
-        try {
-          if (giveBack !== undefined && leased.isLive) await giveBack({ make: (path, body) => this.#make(path, body) })
-        } catch (error) {
-          engine.log.warn({ err: error }, 'what was checked out could not be checked in: it ends with its lease')
-        }
-        await leased.end(reason)
-      },
+      release: (reason) => leased.end(reason),
     }
   }
 }

@@ -22,6 +22,11 @@ export interface Tokens {
    * a `VaultError` or a `DelegationError`, or with the signal's reason; then the login goes on for the others.
    */
   acquire(session: Session, signal: AbortSignal): Promise<HeldToken>
+  /**
+   * As `acquire`, but nobody else holds the token, nor gets it before its end: what is made with it can end alone. Unless
+   * it is retired, it is for everybody again then. Absent where there is one token for all.
+   */
+  readonly acquireAlone?: (session: Session, signal: AbortSignal) => Promise<HeldToken>
   /** How many are kept. */
   readonly size: number
   /** Gives all up. */
@@ -61,8 +66,10 @@ class Slot {
   #token: VaultToken | undefined
   readonly #login: Promise<VaultToken>
 
-  constructor(login: Promise<VaultToken>) {
+  constructor(login: Promise<VaultToken>, token?: VaultToken) {
     this.#login = login
+    this.#token = token
+    if (token !== undefined) return
     login.then(
       (token) => {
         this.#token = token
@@ -125,9 +132,23 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
     sweeping = undefined
   }
 
-  const logIn = async (session: Session): Promise<VaultToken> => {
-    await options.prove(options.signal)
-    return made.make(await method.logIn(session, loginContext(options)))
+  const logIn = (session: Session): Promise<VaultToken> => {
+    const login = (async () => {
+      await options.prove(options.signal)
+      return made.make(await method.logIn(session, loginContext(options)))
+    })()
+    options.track(login)
+    return login
+  }
+  const keep = (id: string, slot: Slot): void => {
+    slots.set(id, slot)
+    if (slots.size > limits.max) sweep()
+    sweeping ??= setInterval(sweep, Math.min(limits.maxIdle, 60_000) / 2).unref()
+  }
+  /** Once nobody else has it, the token may be shared again. */
+  const putBack = (id: string, token: VaultToken): void => {
+    if (token.isFresh && !slots.has(id)) keep(id, new Slot(Promise.resolve(token), token))
+    else void token.retire()
   }
   return {
     get size() {
@@ -143,13 +164,25 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
       }
       if (known !== undefined) void giveUp(session.id, known)
       const login = logIn(session)
-      options.track(login)
       const slot = new Slot(login)
-      slots.set(session.id, slot)
       login.catch(() => giveUp(session.id, slot))
-      if (slots.size > limits.max) sweep()
-      sweeping ??= setInterval(sweep, Math.min(limits.maxIdle, 60_000) / 2).unref()
+      keep(session.id, slot)
       return slot.acquire(signal)
+    },
+    async acquireAlone(session, signal) {
+      signal.throwIfAborted()
+      const known = slots.get(session.id)
+      const idle = known?.token?.isFresh === true && known.token.holds === 0 ? known.token : undefined
+      if (idle !== undefined) slots.delete(session.id)
+      const { token, end } = await (idle === undefined ? new Slot(logIn(session)).acquire(signal) : held(idle))
+      return {
+        token,
+        end: () => {
+          const ended = end()
+          putBack(session.id, token)
+          return ended
+        },
+      }
     },
     async dispose() {
       stopSweeping()

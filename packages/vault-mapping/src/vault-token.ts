@@ -55,6 +55,11 @@ export class VaultToken {
     return this.#state === 'dead' || this.#options.clock.now() >= this.#expiresAt
   }
 
+  /** Whether a renewal can put its end off. */
+  get isRenewable(): boolean {
+    return this.#renewable
+  }
+
   get isRetired(): boolean {
     return this.#state === 'retired'
   }

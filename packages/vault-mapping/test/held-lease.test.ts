@@ -119,6 +119,15 @@ test('the token is renewed first where it would end before the lease', async () 
   expect(token.expiresAt).toBeGreaterThan(Date.now() + HOUR)
 })
 
+test('a lease is renewed in time also where its token has a small part of its life', async () => {
+  const { lease, retention, sent, token } = setting({ tokenLife: 2 * MINUTE })
+  lease.renewFor(retention)
+  await vi.advanceTimersByTimeAsync(20 * MINUTE)
+  expect(sent('auth/token/renew-self')).toBeGreaterThan(10)
+  expect(token.isDead).toBe(false)
+  expect(lease.isLive).toBe(true)
+})
+
 test('a lease lives no longer than its token, whatever the server says of it', async () => {
   const { lease, token } = setting({ tokenLife: 10 * MINUTE })
   expect(lease.expiresAt).toBe(token.expiresAt)

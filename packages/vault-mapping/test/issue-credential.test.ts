@@ -29,7 +29,7 @@ function setting(reply: Reply = async () => ({})) {
   }
   const logIn = vi.fn(async () => auth(15 * MINUTE))
   const tokens = userTokens({ type: 'jwt', as: 'user', logIn }, { max: 10, maxIdle: MINUTE }, options)
-  const engine: Engine = {
+  const engine: { -readonly [Member in keyof Engine]: Engine[Member] } = {
     ...surroundings,
     revocations,
     isPersonal: true,
@@ -49,7 +49,7 @@ function setting(reply: Reply = async () => ({})) {
   const issue = <Value>(source: Source<Value>) =>
     issueCredential(source, context, { client, tokens, engine, signal: closed.signal, track })
   const sent = (path: string): number => client.requests.filter((request) => request.path === path).length
-  return { client, tokens, logIn, issue, leaving, sent, tracked }
+  return { client, tokens, logIn, issue, leaving, sent, tracked, engine }
 }
 
 /** A source that has one lease made. */
@@ -210,26 +210,31 @@ test('nothing is made for a caller who has gone before', async () => {
   expect(sent('engine/creds/x')).toBe(0)
 })
 
-test('an account is checked in before its lease ends, and the lease ends also where that fails', async () => {
-  for (const fails of [false, true]) {
-    const { issue, sent } = setting(async (request, signal) => {
-      if (request.path === 'engine/check-in' && fails) throw refusal(500)
-      return creds(request, signal)
-    })
-    const source: Source<PasswordCredential> = {
-      ...leased,
-      obtain: async (context) => ({
-        ...(await leased.obtain(context)),
-        giveBack: async ({ make }) => {
-          await make('engine/check-in', {})
-        },
-      }),
-    }
-    const issued = await issue(source)
-    await issued.release?.('expired', { signal: new AbortController().signal })
-    expect(sent('engine/check-in')).toBe(1)
-    expect(sent('sys/leases/revoke') + sent('auth/token/revoke-self')).toBe(1)
-  }
+test('where tokens may not revoke leases, each lease has a token that no other needs, and ends with it', async () => {
+  const { issue, sent, logIn, engine } = setting(creds)
+  engine.revokesLeases = async () => false
+  const [one, other] = await Promise.all([issue(leased), issue(leased)])
+  expect(logIn).toHaveBeenCalledTimes(2)
+  await one.release?.('evicted', { signal: new AbortController().signal })
+  expect(sent('auth/token/revoke-self')).toBe(1)
+  expect(one.usable?.()).toBe(false)
+  expect(other.usable?.()).toBe(true)
+  expect(sent('sys/leases/revoke')).toBe(0)
+})
+
+test('a token that no lease came of is for the next again', async () => {
+  let down = true
+  const { issue, logIn, engine, sent } = setting(async (request, signal) => {
+    if (request.path === 'engine/creds/x' && down) throw refusal(500)
+    return creds(request, signal)
+  })
+  engine.revokesLeases = async () => false
+  for (let count = 0; count < 3; count++) await expect(issue(leased)).rejects.toMatchObject({ status: 500 })
+  down = false
+  const issued = await issue(leased)
+  expect(logIn).toHaveBeenCalledOnce()
+  await issued.release?.('evicted', { signal: new AbortController().signal })
+  expect(sent('auth/token/revoke-self')).toBe(1)
 })
 
 test('a block ends the login, also where nothing was leased', async () => {

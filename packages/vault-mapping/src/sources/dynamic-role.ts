@@ -24,7 +24,7 @@ export function dynamicRole({ type, prefix, role }: DynamicRole): Source<Passwor
       const data = dataOf(envelope)
       const username = nameIn(data, 'username')
       const value = { kind: 'password', username, password: secret(textIn(data, 'password')) } as const
-      return { value: Object.freeze(value), principal: username, expiresAt: lease.expiresAt, lease }
+      return { value: Object.freeze(value), principal: username, expiresAt: lease.expiresAt }
     },
   }
 }

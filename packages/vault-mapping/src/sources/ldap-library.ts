@@ -48,7 +48,7 @@ export function ldapLibrary(options: LdapLibraryOptions): Source<PasswordCredent
       const data = dataOf(envelope)
       const username = nameIn(data, 'service_account_name')
       const value = { kind: 'password', username, password: secret(textIn(data, 'password')) } as const
-      return { value: Object.freeze(value), principal: username, expiresAt: lease.expiresAt, lease }
+      return { value: Object.freeze(value), principal: username, expiresAt: lease.expiresAt }
     },
   }
 }

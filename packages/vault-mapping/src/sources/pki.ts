@@ -3,7 +3,7 @@ import { readCertificate } from '../certificates.ts'
 import { checkKnown } from '../logins/login-options.ts'
 import { mountPath, nameTemplate, type Template, textTemplate } from '../paths.ts'
 import { type Data, dataOf, denied, hasStatus, protocol, textIn } from './answers.ts'
-import { leaseOf, type Source } from './source.ts'
+import type { Source } from './source.ts'
 import { ttlOf } from './source-options.ts'
 
 /** What {@link pki} takes. Each name is a template with one placeholder; the role must allow what comes of it. */
@@ -64,9 +64,7 @@ export function pki(options: PkiOptions): Source<CertificateCredential> {
       if (issued === undefined || issued.commonName !== name)
         throw protocol('Vault issued another certificate than it was asked for')
       if (issued.validUntil <= clock.now()) throw protocol('Vault issued a certificate that has ended')
-      const lease = leaseOf(envelope)
-      const expiresAt = Math.min(issued.validUntil, lease?.expiresAt ?? Number.POSITIVE_INFINITY)
-      return { value: issued.value, principal: name, expiresAt, ...(lease === undefined ? {} : { lease }) }
+      return { value: issued.value, principal: name, expiresAt: issued.validUntil }
     },
   }
 }

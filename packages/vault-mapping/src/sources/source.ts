@@ -13,8 +13,6 @@ export interface IdentityParts {
 export interface SourceContext {
   readonly who: IdentityParts
   readonly clock: Clock
-  /** Aborted when nobody waits for the credential any more. */
-  readonly signal: AbortSignal
   /** Reads what is there: may be sent again where the server can't answer. Rejects with a `VaultError`. */
   read(path: string, query?: Readonly<Record<string, string>>): Promise<VaultEnvelope>
   /**
@@ -29,12 +27,8 @@ export interface Obtained<Value> {
   readonly value: Value
   /** Whom the backend sees. */
   readonly principal: string
-  /** When the backend stops accepting it, or it has to be read again; the lease, where there is one, counts besides. */
+  /** When the backend stops accepting it, or it has to be read again; a lease that was made for it counts besides. */
   readonly expiresAt: number
-  /** What Vault leased; absent where the envelope has no lease. Read off the envelope by `leaseOf`. */
-  readonly lease?: EngineLease | undefined
-  /** Gives back what a lease's end alone would not give back at once: a checked-out account. */
-  readonly giveBack?: ((context: Pick<SourceContext, 'make'>) => Promise<void>) | undefined
 }
 
 /** A lease of a secrets engine. */

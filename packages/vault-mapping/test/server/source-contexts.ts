@@ -10,6 +10,8 @@ export interface SourceContexts {
   of(principal: string, token?: string): Promise<SourceContext>
   /** Logs in with a token of the identity provider. `undefined` where the server lets nobody of that name in. */
   logIn(subject: string): Promise<string | undefined>
+  /** The leases that were made in all contexts, in order. */
+  readonly leases: readonly string[]
   /** How many requests were sent in all contexts. */
   readonly sent: number
   close(): Promise<void>
@@ -30,6 +32,7 @@ export function sourceContexts(lab: VaultLab): SourceContexts {
   })
   const signal = new AbortController().signal
   let sent = 0
+  const leases: string[] = []
   const logIn = async (subject: string): Promise<string | undefined> => {
     const jwt = await lab.tokens.sign({ sub: subject })
     const { body } = await lab.request('POST', `auth/${lab.mounts.jwt}/login`, { role: 'user', jwt }, { token: '' })
@@ -45,18 +48,20 @@ export function sourceContexts(lab: VaultLab): SourceContexts {
       return {
         who: { principal, issuer: lab.tokens.issuer, subject: principal },
         clock,
-        signal,
         read(path, query) {
           sent++
           return client.request({ ...request, method: 'GET', path, query, retry: true }, { signal })
         },
-        make(path, body) {
+        async make(path, body) {
           sent++
           const method = body === undefined ? 'GET' : 'POST'
-          return client.request({ ...request, method, path, body, retry: false }, { signal })
+          const answer = await client.request({ ...request, method, path, body, retry: false }, { signal })
+          if (answer.leaseId !== '') leases.push(answer.leaseId)
+          return answer
         },
       }
     },
+    leases,
     get sent() {
       return sent
     },

@@ -17,12 +17,11 @@ const issued = {
 describe('an issued certificate', () => {
   test('is of the common name, with its key and its issuers, until it ends', async () => {
     const context = contextOf({ [PATH]: { data: issued } })
-    const { value, principal, expiresAt, lease } = await pki(options).obtain(context)
+    const { value, principal, expiresAt } = await pki(options).obtain(context)
     expect(value).toMatchObject({ kind: 'certificate', certificate: issued.certificate, chain: issuers })
     expect(value.privateKey.reveal()).toBe(issued.private_key)
     expect(principal).toBe('alice@corp.example')
     expect(expiresAt - Date.now()).toBeGreaterThan(86_400_000)
-    expect(lease).toBeUndefined()
     expect(context.asked).toEqual([{ how: 'make', path: PATH, body: { common_name: 'alice@corp.example' } }])
   })
   test('has the nearest issuer where there is no chain', async () => {
@@ -31,13 +30,6 @@ describe('an issued certificate', () => {
       const { value } = await pki(options).obtain(contextOf({ [PATH]: { data } }))
       expect(value.chain).toEqual([issuers[0]])
     }
-  })
-  test('ends with its lease where the role makes one', async () => {
-    const leased = { leaseId: 'pki/issue/users/abc', renewable: false, leaseDuration: 60_000, data: issued }
-    const context = contextOf({ [PATH]: leased })
-    const { expiresAt, lease } = await pki(options).obtain(context)
-    expect(expiresAt).toBe(context.clock.now() + 60_000)
-    expect(lease).toMatchObject({ id: 'pki/issue/users/abc', renewable: false })
   })
   test('has the other names and the time of the options', async () => {
     const context = contextOf({ [PATH]: { data: issued } })

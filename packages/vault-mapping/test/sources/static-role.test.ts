@@ -13,11 +13,10 @@ describe.each([
 
   test('reads the account of the user', async () => {
     const context = contextOf({ [path]: account(60) })
-    const { value, principal, lease } = await source({ role }).obtain(context)
+    const { value, principal } = await source({ role }).obtain(context)
     expect(value).toMatchObject({ kind: 'password', username: 'alice_app' })
     expect(value.password.reveal()).toBe('s3cret')
     expect(principal).toBe('alice_app')
-    expect(lease).toBeUndefined()
     expect(context.asked).toEqual([{ how: 'read', path }])
     expect(source({ role })).toMatchObject({ type, leased: false })
   })

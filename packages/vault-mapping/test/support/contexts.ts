@@ -42,7 +42,6 @@ export function contextOf(
     who,
     clock,
     asked,
-    signal: new AbortController().signal,
     read: (path, query) => answer({ how: 'read', path, ...(query === undefined ? {} : { query }) }),
     make: (path, body) => answer({ how: 'make', path, ...(body === undefined ? {} : { body }) }),
   }
