@@ -10,8 +10,6 @@ export interface Engine {
   readonly revocations: Revocations
   /** Whether tokens are users' own, and not one for everybody. */
   readonly isPersonal: boolean
-  /** Whether tokens are this server's to revoke: they are, all of them, when the module is disposed of. */
-  readonly ownsTokens: boolean
   /** Whether tokens may revoke leases: else leases end with their tokens. Yes, where Vault can't say. */
   revokesLeases(token: VaultToken): Promise<boolean>
   /** Vault has just said no to that. */

@@ -56,14 +56,15 @@ export class HeldLease {
   /** Ends it at the server: by itself, or with its token. Resolves when that is done, or is going to be tried again. */
   async end(reason: ReleaseReason): Promise<void> {
     if (this.#state === 'ended') return
-    const { clock, isPersonal, ownsTokens, revocations } = this.#engine
+    const { clock, isPersonal, revocations } = this.#engine
     const { token } = this.#held
     const isOver = this.#state === 'dead' || token.isDead || clock.now() >= this.#expiresAt
     this.#state = 'ended'
     this.#cancel()
     // A token that is going to be revoked takes its leases with it.
-    if (isOver || (reason === 'disposed' && ownsTokens)) return this.#held.end()
-    const goesWithToken = token.holds === 1 && (token.isRetired || (reason === 'revoked' && isPersonal))
+    if (isOver) return this.#held.end()
+    const isFarewell = isPersonal && (reason === 'revoked' || reason === 'disposed')
+    const goesWithToken = token.holds === 1 && (token.isRetired || isFarewell)
     if (goesWithToken || !(await this.#engine.revokesLeases(token))) {
       void token.retire()
       return this.#held.end()

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { type PrincipalMapping, type PrincipalMappingOptions, principalMapping } from '@mcp-delegation/core'
+import { checkKnown } from './known-options.ts'
 import type { LoginMethod } from './logins/login-method.ts'
+import { templatesMeet } from './meeting.ts'
 import type { Source } from './sources/source.ts'
 
 /** Sources by the names under which tools ask for them. */
@@ -66,7 +68,7 @@ export interface CheckedOptions {
   readonly maxTokenIdle: number
 }
 
-const KNOWN: ReadonlySet<string> = new Set<keyof VaultMappingOptions>([
+const KNOWN: readonly (keyof VaultMappingOptions)[] = [
   'address',
   'namespace',
   'tls',
@@ -81,20 +83,18 @@ const KNOWN: ReadonlySet<string> = new Set<keyof VaultMappingOptions>([
   'maxAge',
   'maxTokens',
   'maxTokenIdle',
-])
+]
 
 const NAMESPACE = /^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*\/?$/
 const MAX_DELAY = 2 ** 31 - 1
 
 /** @throws TypeError naming the option that is wrong. */
 export function checkOptions(options: VaultMappingOptions): CheckedOptions {
-  if (options === null || typeof options !== 'object') throw new TypeError('"options" must be an object')
-  checkNames(options, KNOWN, '')
+  checkKnown(options, KNOWN, 'vaultMapping')
   const { namespace, tls = {}, login, targets } = options
   if (namespace !== undefined && !(typeof namespace === 'string' && NAMESPACE.test(namespace)))
     throw new TypeError('"namespace" must be names of letters, digits, "_" and "-", separated by "/"')
-  if (tls === null || typeof tls !== 'object') throw new TypeError('"tls" must be an object')
-  checkNames(tls, new Set(['ca', 'serverName']), 'tls.')
+  checkKnown(tls, ['ca', 'serverName'], 'tls')
   if (
     tls.serverName !== undefined &&
     !(typeof tls.serverName === 'string' && /^[A-Za-z0-9.-]{1,253}$/.test(tls.serverName))
@@ -119,12 +119,6 @@ export function checkOptions(options: VaultMappingOptions): CheckedOptions {
     maxTokens: numberOf(options.maxTokens, 'maxTokens', 1, 1_000_000, 10_000),
     maxTokenIdle: numberOf(options.maxTokenIdle, 'maxTokenIdle', 1_000, MAX_DELAY, 60_000),
   }
-}
-
-/** A misspelled option must not be ignored. */
-function checkNames(given: object, known: ReadonlySet<string>, prefix: string): void {
-  const unknown = Object.keys(given).find((name) => !known.has(name))
-  if (unknown !== undefined) throw new TypeError(`"${prefix}${unknown}" is not an option`)
 }
 
 function numberOf(value: unknown, option: string, min: number, max: number, otherwise: number): number {
@@ -192,5 +186,18 @@ function checkTargets(given: unknown): ReadonlyMap<string, Source<unknown>> {
     if (typeof source?.obtain !== 'function')
       throw new TypeError(`"targets.${name}" must be made by one of the sources`)
   }
+  checkClaims(entries)
   return new Map(entries)
+}
+
+/** Else a user could choose a name with which one target gives what another target gives somebody else. */
+function checkClaims(entries: readonly (readonly [string, Source<unknown>])[]): void {
+  const claims = entries.flatMap(([name, source]) => source.claims.map((claim) => ({ name, claim })))
+  for (const [index, one] of claims.entries())
+    for (const other of claims.slice(index + 1))
+      if (one.claim.kind === other.claim.kind && templatesMeet(one.claim.template, other.claim.template))
+        throw new TypeError(
+          `"targets.${one.name}" and "targets.${other.name}" could give one path or name to two users: ` +
+            'let their templates begin or end differently',
+        )
 }

@@ -2,8 +2,16 @@ import { createHash } from 'node:crypto'
 import { DelegationError } from '@mcp-delegation/core'
 import type { IdentityParts } from './sources/source.ts'
 
+/** What stands between two slashes: a constant, or a placeholder with something around it. */
+export interface Segment {
+  readonly before: string
+  readonly placeholder?: string
+  readonly after: string
+}
+
 /** A text of the administrator's with placeholders for who calls. */
 export interface Template {
+  readonly segments: readonly Segment[]
   /** Whether different users get different texts. */
   readonly perUser: boolean
   /**
@@ -75,7 +83,8 @@ export function textTemplate(text: unknown, option: string, allowed: RegExp = TE
     throw new TypeError(`"${option}" must hold one of ${PLACEHOLDERS}: everybody would be the same user`)
   if (!allowed.test(before) || !allowed.test(after))
     throw new TypeError(`"${option}" has a character that it can't hold`)
-  return { perUser: true, fill: (who) => before + partOf(placeholder, who) + after }
+  const segments = [{ before, placeholder, after }]
+  return { segments, perUser: true, fill: (who) => before + partOf(placeholder, who) + after }
 }
 
 /**
@@ -110,18 +119,24 @@ function joined(segments: readonly Template[], option: string, perUser: PerUser)
       `"${option}" must hold one of ${PLACEHOLDERS}: without, all users would get the same secret. ` +
         'For an account that users share, see serviceAccount of @mcp-delegation/service-account',
     )
-  return { perUser: own, fill: (who) => segments.map((segment) => segment.fill(who)).join('/') }
+  return {
+    segments: segments.flatMap((segment) => segment.segments),
+    perUser: own,
+    fill: (who) => segments.map((segment) => segment.fill(who)).join('/'),
+  }
 }
 
 function readSegment(segment: string, option: string, rule: NameRule): Template {
-  const { before, placeholder, after } = split(segment, option)
+  const parts = split(segment, option)
+  const { before, placeholder, after } = parts
   if (placeholder === undefined) {
     checkConstant(segment, option)
     if (!NAMES[rule].test(segment)) throw new TypeError(`"${option}" is no name of a role that the engine can have`)
-    return { perUser: false, fill: () => segment }
+    return { segments: [parts], perUser: false, fill: () => segment }
   }
   for (const constant of [before, after]) if (constant !== '') checkConstant(constant, option, false)
   return {
+    segments: [parts],
     perUser: true,
     fill(who) {
       const name = before + partOf(placeholder, who) + after
@@ -132,10 +147,7 @@ function readSegment(segment: string, option: string, rule: NameRule): Template 
 }
 
 /** A text around its one placeholder, where it has one. */
-function split(
-  text: string,
-  option: string,
-): { readonly before: string; readonly placeholder?: string; readonly after: string } {
+function split(text: string, option: string): Segment {
   const [before = '', placeholder, after = ''] = text.split(/[{}]/)
   if (placeholder === undefined) return { before, after }
   if (text !== `${before}{${placeholder}}${after}`)

@@ -86,7 +86,6 @@ export function vaultMapping<const T extends Targets>(
     log,
     revocations,
     isPersonal: login.as === 'user',
-    ownsTokens: login.as === 'user' || login.owned,
     revokesLeases: (token) => permission.ask(token.secret),
     cannotRevokeLeases: (error) => {
       permission.deny()

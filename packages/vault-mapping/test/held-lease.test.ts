@@ -41,7 +41,6 @@ function setting(
     ...surroundings,
     revocations,
     isPersonal: personal,
-    ownsTokens: true,
     revokesLeases: async () => revokesLeases,
     cannotRevokeLeases: () => {
       revokesLeases = false
@@ -270,27 +269,19 @@ test('where the token may not revoke leases, it ends itself, as soon as no other
   expect(sent('sys/leases/revoke')).toBe(1)
 })
 
-test("a block ends the user's token, which ends the lease, and not the token of everybody", async () => {
-  const user = setting({ personal: true })
-  await user.lease.end('revoked')
-  expect(user.finish).toHaveBeenCalledOnce()
-  expect(user.sent('sys/leases/revoke')).toBe(0)
-  const everybody = setting({ personal: false })
-  await everybody.lease.end('revoked')
-  expect(everybody.finish).not.toHaveBeenCalled()
-  expect(everybody.sent('sys/leases/revoke')).toBe(1)
-})
-
-test("at the end of the module its tokens are revoked, and leases are not one by one; others' tokens are not", async () => {
-  const { lease, sent, token } = setting()
-  await lease.end('disposed')
-  expect(sent('sys/leases/revoke')).toBe(0)
-  expect(token.holds).toBe(0)
-  const file = setting({ personal: false })
-  file.engine.ownsTokens = false
-  await file.lease.end('disposed')
-  expect(file.sent('sys/leases/revoke')).toBe(1)
-})
+test.each(['revoked', 'disposed'] as const)(
+  "%s, the user's token ends, which ends the lease, and not the token of everybody",
+  async (reason) => {
+    const user = setting({ personal: true })
+    await user.lease.end(reason)
+    expect(user.finish).toHaveBeenCalledOnce()
+    expect(user.sent('sys/leases/revoke')).toBe(0)
+    const everybody = setting({ personal: false })
+    await everybody.lease.end(reason)
+    expect(everybody.finish).not.toHaveBeenCalled()
+    expect(everybody.sent('sys/leases/revoke')).toBe(1)
+  },
+)
 
 test('a revocation that has to wait keeps the token that it needs', async () => {
   let down = true

@@ -33,7 +33,6 @@ function setting(reply: Reply = async () => ({})) {
     ...surroundings,
     revocations,
     isPersonal: true,
-    ownsTokens: true,
     revokesLeases: async () => true,
     cannotRevokeLeases: () => {},
     send: (path, body, token, signal = closed.signal) =>
@@ -56,6 +55,7 @@ function setting(reply: Reply = async () => ({})) {
 const leased: Source<PasswordCredential> = {
   type: 'test',
   leased: true,
+  claims: [],
   async obtain({ make, clock }) {
     await make('engine/creds/x')
     const value = { kind: 'password', username: 'u', password: secret('p') } as const
@@ -138,6 +138,7 @@ test('a source that fails after a lease was made leaves none behind', async () =
   const source: Source<never> = {
     type: 'test',
     leased: true,
+    claims: [],
     async obtain({ make }) {
       await make('engine/creds/x')
       throw new DelegationError('ERR_DELEGATION_PROTOCOL', 'the answer makes no sense')
@@ -188,6 +189,7 @@ test('a login of a user who was blocked meanwhile is given up', async () => {
   const source: Source<never> = {
     type: 'test',
     leased: false,
+    claims: [],
     obtain: async ({ read }) => Promise.reject(await read('secret/data/x')),
   }
   const issuing = issue(source)
@@ -241,6 +243,7 @@ test('a block ends the login, also where nothing was leased', async () => {
   const stored: Source<string> = {
     type: 'test',
     leased: false,
+    claims: [],
     obtain: async ({ read, clock }) => {
       await read('secret/data/x')
       return { value: 'v', principal: 'u', expiresAt: clock.now() + MINUTE }

@@ -4,9 +4,17 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { jwtLogin } from '../src/logins/jwt-login.ts'
 import { checkOptions, type VaultMappingOptions } from '../src/options.ts'
+import { database } from '../src/sources/database.ts'
+import { databaseStatic } from '../src/sources/database-static.ts'
 import type { Source } from '../src/sources/source.ts'
+import { ssh } from '../src/sources/ssh.ts'
 
-const source: Source<string> = { type: 'test', leased: false, obtain: () => Promise.reject(new Error('unused')) }
+const source: Source<string> = {
+  type: 'test',
+  leased: false,
+  claims: [],
+  obtain: () => Promise.reject(new Error('unused')),
+}
 const good: VaultMappingOptions = {
   address: 'https://vault.example.com:8200',
   login: jwtLogin({ role: 'mcp' }),
@@ -47,8 +55,8 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ namespace: '../root' }, /^"namespace"/],
   [{ namespace: 'a b' }, /^"namespace"/],
   [{ namespace: 'a//b' }, /^"namespace"/],
-  [{ tls: null }, /^"tls"/],
-  [{ tls: { rejectUnauthorized: false } }, /^"tls.rejectUnauthorized" is not an option/],
+  [{ tls: null }, /^"tls" takes an object/],
+  [{ tls: { rejectUnauthorized: false } }, /^"rejectUnauthorized" is not an option of tls/],
   [{ tls: { ca: 'certificate' } }, /^"tls.ca"/],
   [{ tls: { ca: 1 } }, /^"tls.ca"/],
   [{ tls: { ca: '/nowhere/ca.pem' } }, /^"tls.ca": \/nowhere\/ca.pem can't be read/],
@@ -72,11 +80,25 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ maxAge: 0 }, /^"maxAge"/],
   [{ maxTokens: 0 }, /^"maxTokens"/],
   [{ maxTokenIdle: 0 }, /^"maxTokenIdle"/],
-  [{ tiemout: 5_000 }, /^"tiemout" is not an option/],
+  [{ tiemout: 5_000 }, /^"tiemout" is not an option of vaultMapping/],
 ])('%j is a TypeError that names the option', (wrong, message) => {
   const check = (): unknown => checkOptions({ ...good, ...wrong } as VaultMappingOptions)
   expect(check).toThrow(TypeError)
   expect(check).toThrow(message)
+})
+
+test('targets that could give one role or path to two users are a TypeError that names both', () => {
+  const roles = (one: string, other: string) => () =>
+    checkOptions({ ...good, targets: { billing: database({ role: one }), admin: database({ role: other }) } })
+  expect(roles('{principal}', '{principal}-admin')).toThrow(/^"targets.billing" and "targets.admin" could give/)
+  expect(roles('{principal}', 'admin')).toThrow(TypeError)
+  expect(roles('{principal}-billing', '{principal}-admin')).not.toThrow()
+  const targets = { billing: database({ role: '{principal}' }), admin: databaseStatic({ role: '{principal}-admin' }) }
+  expect(() => checkOptions({ ...good, targets })).not.toThrow()
+  const principals = ssh({ role: 'users', principals: ['{principal}', '{principal}-admin'] })
+  expect(() => checkOptions({ ...good, targets: { hosts: principals } })).toThrow(
+    /^"targets.hosts" and "targets.hosts"/,
+  )
 })
 
 test.each([undefined, null, 'options'])('%j in place of options is a TypeError', (options) => {

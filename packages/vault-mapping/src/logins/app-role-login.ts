@@ -1,7 +1,8 @@
 import { type SecretSource, secretReader } from '@mcp-delegation/core'
+import { checkKnown } from '../known-options.ts'
 import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
-import { checkKnown, checkMount, checkName } from './login-options.ts'
+import { checkMount, checkName } from './login-options.ts'
 
 /** What {@link appRoleLogin} takes. */
 export interface AppRoleLoginOptions {

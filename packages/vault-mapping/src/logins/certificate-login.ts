@@ -1,10 +1,11 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { DelegationError, type SecretSource, secret, secretReader } from '@mcp-delegation/core'
+import { checkKnown } from '../known-options.ts'
 import type { ClientCertificate } from '../vault-client.ts'
 import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
-import { checkFile, checkKnown, checkMount, checkName } from './login-options.ts'
+import { checkFile, checkMount, checkName } from './login-options.ts'
 
 /** What {@link certificateLogin} takes. */
 export interface CertificateLoginOptions {

@@ -1,7 +1,8 @@
 import { DelegationError } from '@mcp-delegation/core'
+import { checkKnown } from '../known-options.ts'
 import { isRefusal, tokenOf } from './login-answer.ts'
 import type { UserLogin } from './login-method.ts'
-import { checkKnown, checkMount, checkName } from './login-options.ts'
+import { checkMount, checkName } from './login-options.ts'
 import { createRefusals } from './refusals.ts'
 
 /** What {@link jwtLogin} takes. */

@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises'
 import { DelegationError } from '@mcp-delegation/core'
+import { checkKnown } from '../known-options.ts'
 import { createSelfLogin } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
-import { checkFile, checkKnown, checkMount, checkName } from './login-options.ts'
+import { checkFile, checkMount, checkName } from './login-options.ts'
 
 /** What {@link kubernetesLogin} takes. */
 export interface KubernetesLoginOptions {

@@ -1,9 +1,10 @@
 import { DelegationError, secret, secretReader } from '@mcp-delegation/core'
 import { isTokenText } from '../envelope.ts'
+import { checkKnown } from '../known-options.ts'
 import { VaultError } from '../vault-error.ts'
 import { tokenOf } from './login-answer.ts'
 import type { OwnLogin } from './login-method.ts'
-import { checkFile, checkKnown } from './login-options.ts'
+import { checkFile } from './login-options.ts'
 
 /** What {@link tokenFileLogin} takes. */
 export interface TokenFileLoginOptions {

@@ -1,5 +1,5 @@
 import type { PasswordCredential } from '@mcp-delegation/core'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { mountPath, nameTemplate } from '../paths.ts'
 import type { Source } from './source.ts'
 import { maxAgeOf } from './source-options.ts'

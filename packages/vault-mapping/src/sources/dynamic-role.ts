@@ -16,6 +16,7 @@ export function dynamicRole({ type, prefix, role }: DynamicRole): Source<Passwor
   return {
     type,
     leased: true,
+    claims: [{ kind: prefix, template: role }],
     async obtain({ who, make }) {
       const envelope = await make(prefix + role.fill(who)).catch((error: unknown) => {
         throw roleFailure(error, role)

@@ -1,5 +1,5 @@
 import { FIELD_OPTIONS, type FieldOptions, fieldMapping, type StoredCredentials, type StoredKind } from '../fields.ts'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { mountPath, pathTemplate } from '../paths.ts'
 import { dataOf, denied, hasStatus, noIdentity } from './answers.ts'
 import { kvMountProof } from './kv-mount.ts'
@@ -41,6 +41,7 @@ export function kv1<const Kind extends StoredKind = 'password'>(
   return {
     type: 'kv1',
     leased: false,
+    claims: [{ kind: `${mount}/`, template }],
     async obtain(context) {
       const { who, read, clock } = context
       const envelope = await read(`${mount}/${template.fill(who)}`).catch(async (error: unknown) => {

@@ -1,5 +1,5 @@
 import { FIELD_OPTIONS, type FieldOptions, fieldMapping, type StoredCredentials, type StoredKind } from '../fields.ts'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { mountPath, pathTemplate } from '../paths.ts'
 import { type Data, dataOf, denied, hasStatus, noIdentity, protocol } from './answers.ts'
 import { kvMountProof } from './kv-mount.ts'
@@ -55,6 +55,7 @@ export function kv2<const Kind extends StoredKind = 'password'>(
   return {
     type: 'kv2',
     leased: false,
+    claims: [{ kind: `${mount}/`, template }],
     async obtain(context) {
       const { who } = context
       const path = template.fill(who)

@@ -1,5 +1,5 @@
 import { DelegationError, type PasswordCredential, secret } from '@mcp-delegation/core'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { mountPath, nameTemplate } from '../paths.ts'
 import { dataOf, hasStatus, leaseIn, nameIn, roleFailure, textIn } from './answers.ts'
 import type { Source } from './source.ts'
@@ -32,6 +32,7 @@ export function ldapLibrary(options: LdapLibraryOptions): Source<PasswordCredent
   return {
     type: 'ldap-library',
     leased: true,
+    claims: [{ kind: `${mount}/library/`, template: set }],
     async obtain({ who, make, read }) {
       const library = `${mount}/library/${set.fill(who)}`
       const body = ttl === undefined ? {} : { ttl }

@@ -1,6 +1,6 @@
 import type { CertificateCredential } from '@mcp-delegation/core'
 import { readCertificate } from '../certificates.ts'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { mountPath, nameTemplate, type Template, textTemplate } from '../paths.ts'
 import { type Data, dataOf, denied, hasStatus, protocol, textIn } from './answers.ts'
 import type { Source } from './source.ts'
@@ -43,6 +43,10 @@ export function pki(options: PkiOptions): Source<CertificateCredential> {
   return {
     type: 'pki',
     leased: false,
+    claims: [
+      { kind: `${mount}/issue/`, template: role },
+      { kind: `common names of ${mount}`, template: commonName },
+    ],
     async obtain({ who, clock, make }) {
       const name = commonName.fill(who)
       const listed = (templates: readonly Template[]): string => templates.map(({ fill }) => fill(who)).join(',')

@@ -1,5 +1,6 @@
 import type { Clock } from '@mcp-delegation/core'
 import type { VaultEnvelope } from '../envelope.ts'
+import type { Template } from '../paths.ts'
 
 /** The parts of an identity that paths and names may hold. All are checked when a path is made. */
 export interface IdentityParts {
@@ -40,11 +41,20 @@ export interface EngineLease {
   readonly duration: number
 }
 
+/** Texts of one kind that stand for users: paths below a mount, names of roles, names in certificates. */
+export interface Claim {
+  /** Texts of different kinds never mean the same. */
+  readonly kind: string
+  readonly template: Template
+}
+
 /** How one target's credentials come from Vault. Made by the factories beside this file. */
 export interface Source<Value> {
   readonly type: string
   /** Whether Vault makes leases for it: then the Vault token must be allowed to revoke them. */
   readonly leased: boolean
+  /** What it takes for one user: no two sources of a module may take the same for two users. */
+  readonly claims: readonly Claim[]
   /**
    * Rejects with a `VaultError`, or with a `DelegationError` where it knows what a status means here:
    * `ERR_DELEGATION_NO_IDENTITY` only where Vault holds no entry for this user and never did.

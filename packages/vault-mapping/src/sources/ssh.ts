@@ -1,5 +1,5 @@
 import type { SshCertificateCredential } from '@mcp-delegation/core'
-import { checkKnown } from '../logins/login-options.ts'
+import { checkKnown } from '../known-options.ts'
 import { readSshCertificate } from '../openssh/certificate.ts'
 import { KEY_TYPE, type SshKeyPair, sshKeyPair } from '../openssh/key-pair.ts'
 import { mountPath, nameTemplate } from '../paths.ts'
@@ -41,6 +41,10 @@ export function ssh(options: SshOptions): Source<SshCertificateCredential> {
   return {
     type: 'ssh',
     leased: false,
+    claims: [
+      { kind: `${mount}/sign/`, template: role },
+      ...templates.map((template) => ({ kind: `principals of ${mount}`, template })),
+    ],
     async obtain({ who, clock, make }) {
       const path = `${mount}/sign/${role.fill(who)}`
       const principals = [...new Set(templates.map((template) => template.fill(who)))]

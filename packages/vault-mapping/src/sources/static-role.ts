@@ -24,6 +24,7 @@ export function staticRole({ type, prefix, role, maxAge }: StaticRole): Source<P
   return {
     type,
     leased: false,
+    claims: [{ kind: prefix, template: role }],
     async obtain({ who, read }) {
       const envelope = await read(prefix + role.fill(who)).catch((error: unknown) => {
         throw roleFailure(error, role)

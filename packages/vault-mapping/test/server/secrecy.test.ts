@@ -38,7 +38,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('what a real server issu
             broken: kv2({ mount: mounts.kv2, path: 'users/{principal}/broken' }),
             hosts: ssh({ mount: mounts.ssh, role: 'user', principals: ['{principal}'] }),
             client: pki({ mount: mounts.pki, role: 'user', commonName: '{principal}' }),
-            wrong: database({ mount: mounts.database, role: 'unknown' }),
+            wrong: kv2({ mount: `${mounts.kv2}-misspelled`, path: 'users/{principal}/vcenter' }),
           },
           { timeout: 1_000 },
         ),
