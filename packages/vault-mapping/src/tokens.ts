@@ -135,7 +135,7 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
   const logIn = (session: Session): Promise<VaultToken> => {
     const login = (async () => {
       await options.prove(options.signal)
-      return made.make(await method.logIn(session, loginContext(options)))
+      return made.logIn((context) => method.logIn(session, context))
     })()
     options.track(login)
     return login
@@ -204,7 +204,7 @@ export function ownTokens(method: OwnLogin, options: TokenOptions): OwnTokens {
   }
   const logIn = async (): Promise<VaultToken> => {
     await options.prove(options.signal)
-    return made.make(await method.logIn(loginContext(options)))
+    return made.logIn((context) => method.logIn(context))
   }
   return {
     get size() {
@@ -273,7 +273,24 @@ class MadeTokens {
     this.#owned = owned
   }
 
-  make(auth: VaultAuth): VaultToken {
+  /** A token that is not one to work with is given up, and the login fails as it says. */
+  async logIn(login: (context: LoginContext) => Promise<VaultAuth>): Promise<VaultToken> {
+    const context = loginContext(this.#options)
+    let given: VaultAuth | undefined
+    const post: LoginContext['post'] = async (path, body) => {
+      const envelope = await context.post(path, body)
+      given = envelope.auth
+      return envelope
+    }
+    try {
+      return this.#make(await login({ ...context, post }))
+    } catch (error) {
+      if (given !== undefined) await this.#make(given).giveUp()
+      throw error
+    }
+  }
+
+  #make(auth: VaultAuth): VaultToken {
     const { client, surroundings, signal } = this.#options
     const finish = (token: VaultToken): Promise<void> => this.#finish(token)
     const token = new VaultToken({ auth, client, clock: surroundings.clock, signal, finish })

@@ -192,6 +192,17 @@ test('a file with another token is followed, and tokens from files are not revok
   expect(revoked()).toBe(0)
 })
 
+test('a token that the login method does not want is revoked', async () => {
+  const setup = setting(async ({ path }) => (path === 'auth/jwt/login' ? { auth: auth(MINUTE) } : {}))
+  const { tokens, logIn, revoked } = personal(setup)
+  logIn.mockImplementationOnce(async (_session, { post }) => {
+    await post('auth/jwt/login', {})
+    throw new DelegationError('ERR_DELEGATION_PROTOCOL', 'it is root')
+  })
+  await expect(tokens.acquire(alice(), never)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
+  expect(revoked()).toBe(1)
+})
+
 test('nobody is logged in at a server that is not trusted', async () => {
   const setup = setting()
   const prove = vi.fn().mockRejectedValueOnce(new DelegationError('ERR_DELEGATION_PROTOCOL', 'no'))
