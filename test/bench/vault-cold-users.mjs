@@ -4,13 +4,14 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { kv2 } from '@mcp-delegation/vault'
 import { Agent, fetch } from 'undici'
 import { startCountingProxy } from './common/counting-proxy.mjs'
-import { timed } from './common/measure.mjs'
+import { median, timed } from './common/measure.mjs'
 import { bound, figure, report } from './common/report.mjs'
 import { mapAtOnce, registryFor, sessionsOf, watchRequests, withVault, writeSecrets } from './common/vault.mjs'
 
 const USERS = Array.from({ length: 5_000 }, (_, index) => `user${index}`)
-/** Other users, for the comparison. */
-const OTHERS = Array.from({ length: 500 }, (_, index) => `other${index}`)
+/** Other users, for the comparison: some come before, some after. */
+const BEFORE = Array.from({ length: 400 }, (_, index) => `before${index}`)
+const AFTER = Array.from({ length: 400 }, (_, index) => `after${index}`)
 const CONNECTIONS = 16
 /** Everybody waits until the last one is served: minutes, where the machine is slow. */
 const PATIENCE = 300_000
@@ -20,7 +21,7 @@ function check(user, username) {
 }
 
 /** Microseconds for each user of nothing but the two requests, as many at once as there are connections. */
-async function bareFetches(lab, address) {
+async function bareFetches(lab, address, users) {
   const connect = { ca: readFileSync(lab.ca, 'utf8') }
   const dispatcher = new Agent({ connections: CONNECTIONS, pipelining: 1, connect })
   const send = async (path, options) => {
@@ -28,9 +29,9 @@ async function bareFetches(lab, address) {
     if (!response.ok) throw new Error(`${path}: ${response.status}`)
     return response.json()
   }
-  const tokens = await mapAtOnce(OTHERS, CONNECTIONS, (sub) => lab.tokens.sign({ sub }))
+  const tokens = await mapAtOnce(users, CONNECTIONS, (sub) => lab.tokens.sign({ sub }))
   const { wall } = await timed(() =>
-    mapAtOnce(OTHERS, CONNECTIONS, async (user, index) => {
+    mapAtOnce(users, CONNECTIONS, async (user, index) => {
       const body = JSON.stringify({ role: 'user', jwt: tokens[index] })
       const { auth } = await send(`auth/${lab.mounts.jwt}/login`, { method: 'POST', body })
       const headers = { 'x-vault-token': auth.client_token }
@@ -39,7 +40,7 @@ async function bareFetches(lab, address) {
     }),
   )
   await dispatcher.close()
-  return wall / OTHERS.length
+  return wall / users.length
 }
 
 /** Runs `work`, and says besides how late the event loop was meanwhile, in milliseconds. */
@@ -54,12 +55,12 @@ async function watched(work) {
 }
 
 await withVault({ tokenTtl: 3_600_000 }, async (lab) => {
-  await writeSecrets(lab, [...USERS, ...OTHERS])
+  await writeSecrets(lab, [...USERS, ...BEFORE, ...AFTER])
   const sessions = await mapAtOnce(USERS, 8, sessionsOf(lab))
   const proxy = await startCountingProxy(lab.address)
-  const bare = await bareFetches(lab, proxy.address)
+  const bare = [await bareFetches(lab, proxy.address, BEFORE)]
   const before = await proxy.counts()
-  const strangers = (await lab.accessors()).length
+  let strangers = (await lab.accessors()).length
 
   const source = kv2({ mount: lab.mounts.kv2, path: 'users/{principal}/vcenter' })
   const patient = { address: proxy.address, connections: CONNECTIONS, deadline: PATIENCE }
@@ -81,6 +82,8 @@ await withVault({ tokenTtl: 3_600_000 }, async (lab) => {
   const logins = paths.filter((path) => path === `auth/${lab.mounts.jwt}/login`).length
   const accessors = (await lab.accessors()).length - strangers
   const after = await proxy.counts()
+  bare.push(await bareFetches(lab, proxy.address, AFTER))
+  strangers += AFTER.length
   const leaving = await watched(() => registry[Symbol.asyncDispose]())
   const left = (await lab.accessors()).length - strangers
   proxy.end()
@@ -98,8 +101,8 @@ await withVault({ tokenTtl: 3_600_000 }, async (lab) => {
     figure('delay of the event loop, longest', coming.longest, 'ms'),
     figure('until the last one is served', coming.wall / 1e6, 's'),
     figure('for each user', coming.wall / users, 'µs'),
-    figure(`for each user, the two requests by fetch, ${CONNECTIONS} at once`, bare, 'µs'),
-    figure('for each µs of that', coming.wall / users / bare),
+    figure(`for each user, the two requests by fetch, ${CONNECTIONS} at once`, median(bare), 'µs'),
+    figure('for each µs of that', coming.wall / users / median(bare)),
     figure("of the server's process: processor time for each", coming.cpu / users, 'µs'),
     figure('until every token is revoked', leaving.wall / 1e6, 's'),
     figure('delay of the event loop meanwhile, 99th percentile', leaving.p99, 'ms'),
