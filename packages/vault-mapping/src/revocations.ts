@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { Surroundings } from './surroundings.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { VaultError } from './vault-error.ts'
 
 /** Something that has to be ended at the server. */
@@ -25,6 +26,9 @@ export class Revocations {
   readonly #surroundings: Surroundings
   readonly #controller = new AbortController()
   #pending = new Set<Revocation>()
+  /** First attempts, and what follows on them. */
+  readonly #underWay = new Set<Promise<void>>()
+  #isDeferring = false
   #failures = 0
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
@@ -40,27 +44,30 @@ export class Revocations {
   }
 
   /** Carries it out now, and later where that fails. Never rejects. */
-  async carryOut(revocation: Revocation): Promise<void> {
-    if ((await this.#attempt(revocation)) === 'done') return revocation.settled?.()
-    if (this.#pending.size >= MAX_PENDING || this.#controller.signal.aborted) {
-      this.#surroundings.log.error({}, 'something could not be revoked: it ends at its time')
-      return revocation.settled?.()
-    }
-    this.#pending.add(revocation)
-    this.#schedule()
+  carryOut(revocation: Revocation): Promise<void> {
+    const work = this.#carryOut(revocation).finally(() => this.#underWay.delete(work))
+    this.#underWay.add(work)
+    return work
   }
 
-  /** Tries what waits once more, for at most `patience` milliseconds, and forgets the rest. */
+  /** From now on nothing is carried out before {@link drain}, which stops asking a server that does not answer. */
+  defer(): void {
+    this.#isDeferring = true
+  }
+
+  /** Waits for what is under way and tries what waits once more, for at most `patience` milliseconds; forgets the rest. */
   async drain(patience: number): Promise<void> {
+    this.#isDeferring = true
     clearTimeout(this.#timer)
+    const { signal } = this.#controller
     const timer = setTimeout(() => this.#controller.abort(), patience)
     try {
-      await this.#round
-      if (this.#pending.size > 0) await this.#tryAll()
+      await unlessAborted(this.#finish(), signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
     } finally {
       clearTimeout(timer)
       this.#controller.abort()
-      clearTimeout(this.#timer)
     }
     if (this.#pending.size > 0)
       this.#surroundings.log.error(
@@ -72,31 +79,52 @@ export class Revocations {
     await Promise.all(left.map((revocation) => revocation.settled?.()))
   }
 
+  /** One that the server did not answer ends a round: there is another as long as some are done. */
+  async #finish(): Promise<void> {
+    await Promise.all([this.#round, ...this.#underWay])
+    for (let done = 1; done > 0 && this.#pending.size > 0; ) done = await this.#tryAll()
+  }
+
+  async #carryOut(revocation: Revocation): Promise<void> {
+    const isOver = this.#controller.signal.aborted
+    if (!this.#isDeferring && !isOver && (await this.#attempt(revocation)) === 'done') return revocation.settled?.()
+    if (this.#pending.size >= MAX_PENDING || this.#controller.signal.aborted) {
+      this.#surroundings.log.error({}, 'something could not be revoked: it ends at its time')
+      return revocation.settled?.()
+    }
+    this.#pending.add(revocation)
+    this.#schedule()
+  }
+
   #schedule(): void {
-    if (this.#timer !== undefined || this.#round !== undefined || this.#controller.signal.aborted) return
+    if (this.#timer !== undefined || this.#round !== undefined || this.#isDeferring) return
     const delay = Math.min(BACKOFF * 2 ** this.#failures, MAX_BACKOFF)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      this.#round = this.#tryAll().finally(() => {
+      this.#round = this.#tryAll().then(() => {
         this.#round = undefined
         if (this.#pending.size > 0) this.#schedule()
       })
     }, delay).unref()
   }
 
-  /** A server that does not answer one is not asked for the others in this round. */
-  async #tryAll(): Promise<void> {
+  /** A server that does not answer one is not asked for the others in this round. Resolves with how many were done. */
+  async #tryAll(): Promise<number> {
     const left = [...this.#pending]
     let isDown = false
+    let done = 0
     const work = async (): Promise<void> => {
       for (let next = left.pop(); next !== undefined && !isDown; next = left.pop()) {
         const outcome = await this.#attempt(next)
         if (outcome === 'down') isDown = true
-        if (outcome === 'done' && this.#pending.delete(next)) await next.settled?.()
+        if (outcome !== 'done') continue
+        done++
+        if (this.#pending.delete(next)) await next.settled?.()
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))
     this.#failures = this.#pending.size > 0 ? this.#failures + 1 : 0
+    return done
   }
 
   /** `failed` where the server answered, `down` where it did not. */

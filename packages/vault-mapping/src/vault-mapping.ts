@@ -130,11 +130,15 @@ export function vaultMapping<const T extends Targets>(
       }
     },
     async dispose() {
-      // Each is bounded by the time-outs of its requests.
+      const close = (): void => closed.abort(new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the module is closed'))
+      revocations.defer()
+      // What waits for a connection to a server that hangs is not sent any more.
+      const farewell = setTimeout(close, FAREWELL)
       while (underWay.size > 0) await Promise.all(underWay)
+      clearTimeout(farewell)
       await tokens.dispose()
       await revocations.drain(FAREWELL)
-      closed.abort(new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'the module is closed'))
+      close()
       await client.close()
     },
   }

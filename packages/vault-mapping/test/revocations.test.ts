@@ -125,3 +125,69 @@ test('an attempt that hangs is not waited for longer than the last patience', as
   await drained
   expect(revocations.size).toBe(0)
 })
+
+test('the end waits for an attempt that is under way, and takes nothing from it', async () => {
+  const surroundings = testSurroundings()
+  const revocations = new Revocations(surroundings)
+  let finish = (): void => {}
+  const settled = vi.fn(async () => {})
+  const attempt = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      finish = resolve
+      signal.addEventListener('abort', () => reject(signal.reason))
+    })
+  const carried = revocations.carryOut({ attempt, settled, until: Date.now() + 60 * MINUTE })
+  const drained = revocations.drain(5_000)
+  await vi.advanceTimersByTimeAsync(1_000)
+  finish()
+  await Promise.all([carried, drained])
+  expect(settled).toHaveBeenCalledOnce()
+  expect(surroundings.lines).toEqual([])
+})
+
+test('at the end a server that hangs is asked for a few, however many there are', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const timeout = 5_000
+  const attempt = vi.fn(
+    () => new Promise<void>((_resolve, reject) => setTimeout(() => reject(new Error('late')), timeout)),
+  )
+  revocations.defer()
+  const until = Date.now() + 60 * MINUTE
+  await Promise.all(Array.from({ length: 1_000 }, () => revocations.carryOut({ attempt, until })))
+  expect(attempt).not.toHaveBeenCalled()
+  const drained = revocations.drain(30_000)
+  await vi.advanceTimersByTimeAsync(timeout + 1)
+  await drained
+  expect(attempt.mock.calls.length).toBeLessThanOrEqual(8)
+  expect(revocations.size).toBe(0)
+})
+
+test('at the end one broken connection does not keep the others from being revoked', async () => {
+  const revocations = new Revocations(testSurroundings())
+  revocations.defer()
+  const all = [flaky(1), ...Array.from({ length: 50 }, () => flaky(0)), flaky(1)]
+  for (const one of all) await revocations.carryOut(one)
+  await revocations.drain(1_000)
+  expect(all.filter(({ settled }) => settled.mock.calls.length === 1)).toHaveLength(52)
+  expect(all.every(({ attempt }) => attempt.mock.calls.length <= 2)).toBe(true)
+  expect(all.at(0)?.attempt).toHaveBeenCalledTimes(2)
+})
+
+test('a round and the end do not ask for the same at the same time', async () => {
+  const revocations = new Revocations(testSurroundings())
+  let [calls, atOnce, most] = [0, 0, 0]
+  const attempt = async (): Promise<void> => {
+    if (++calls === 1) throw refusal(503)
+    most = Math.max(most, ++atOnce)
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    atOnce--
+    throw refusal(503)
+  }
+  await revocations.carryOut({ attempt, until: Date.now() + 60 * MINUTE })
+  await vi.advanceTimersByTimeAsync(1_500)
+  const drained = revocations.drain(30_000)
+  await vi.advanceTimersByTimeAsync(30_000)
+  await drained
+  expect(most).toBe(1)
+  expect(vi.getTimerCount()).toBe(0)
+})
