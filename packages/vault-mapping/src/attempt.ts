@@ -29,6 +29,8 @@ interface Circumstances {
 
 type Fail = (kind: VaultErrorKind, text: string, details: VaultErrorDetails) => VaultError
 
+/** Statuses from which it is concluded what there is at the server, and who may have it. */
+const MEANT: ReadonlySet<number> = new Set([400, 403, 404])
 const LATE: unique symbol = Symbol('late')
 
 export function createAttempt(options: VaultClientOptions, connections: Connections, nodes: Nodes): Attempt {
@@ -144,14 +146,24 @@ function read({ status, headers, body }: Answer, circumstances: Circumstances): 
     const envelope = envelopeOf(isEmpty ? {} : json, sentAt)
     return envelope ?? fail('malformed', `${status}: the answer is not what the API says`, { status, uncertain: true })
   }
+  if (MEANT.has(status) && !isRefusal(json)) {
+    const text = `${status}: it is not Vault who says so: the answer is not what the API says`
+    return fail('malformed', text, { uncertain: false })
+  }
   const errors = isRecord(json) ? textsOf(json['errors']) : []
   const texts = serverTexts(errors, { token: request.token?.reveal(), body: request.body })
   return fail('status', texts === '' ? `${status}` : `${status}: ${texts}`, {
     status,
     uncertain: status >= 500,
+    reasons: errors.length,
     retryAt: status === 429 || status === 503 ? retryAtOf(headers['retry-after'], now) : undefined,
     envelope: isRecord(json) && 'data' in json ? envelopeOf(json, sentAt) : undefined,
   })
+}
+
+/** Whether an answer is in the form in which Vault says no: a proxy before it says so in its own. */
+function isRefusal(json: unknown): boolean {
+  return isRecord(json) && (Array.isArray(json['errors']) || 'data' in json)
 }
 
 function parsed(body: Buffer): unknown {

@@ -6,7 +6,8 @@ import type { VaultEnvelope } from './envelope.ts'
  * - `unreachable`: no connection, or it broke;
  * - `late`: no answer in time;
  * - `redirected`: it pointed to an address that is not one of the options';
- * - `malformed`: its answer is not what the API says, or too large.
+ * - `malformed`: its answer is not what the API says, or too large. So is a 400, 403 or 404 that is not in the API's form:
+ *   somebody else said no, and that means nothing of tokens, secrets and leases. It has no status then.
  */
 export type VaultErrorKind = 'status' | 'unreachable' | 'late' | 'redirected' | 'malformed'
 
@@ -20,6 +21,8 @@ export interface VaultErrorDetails extends ErrorOptions {
   readonly retryAt?: number | undefined
   /** What came with the status: a deleted secret is 404 with an envelope. */
   readonly envelope?: VaultEnvelope | undefined
+  /** How many reasons the server gave. Default: 0. */
+  readonly reasons?: number | undefined
 }
 
 /**
@@ -31,6 +34,8 @@ export class VaultError extends Error {
   readonly status: number | undefined
   readonly uncertain: boolean
   readonly retryAt: number | undefined
+  /** How many reasons the server gave: none for a secret that is not there, some for a mount that is not. */
+  readonly reasons: number
   readonly #envelope: VaultEnvelope | undefined
 
   constructor(kind: VaultErrorKind, message: string, details: VaultErrorDetails) {
@@ -40,6 +45,7 @@ export class VaultError extends Error {
     this.status = details.status
     this.uncertain = details.uncertain
     this.retryAt = details.retryAt
+    this.reasons = details.reasons ?? 0
     this.#envelope = details.envelope
   }
 

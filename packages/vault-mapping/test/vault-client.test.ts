@@ -332,6 +332,24 @@ test('An answer that is not what the API says is malformed', async () => {
   expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('secret-of')
 })
 
+test("A refusal that is not in Vault's own form is no refusal of Vault's", async () => {
+  for (const status of [400, 403, 404])
+    for (const body of ['<html>', '', '{"message":"Forbidden"}', '{"errors":"no"}', '[]']) {
+      const proxy = await serve((response) => response.writeHead(status).end(body))
+      const error = await failing(clientOf(proxy.origin), make)
+      expect([body, error]).toMatchObject([body, { kind: 'malformed', status: undefined, uncertain: false }])
+      expect(error.message).toContain(`${status}`)
+    }
+})
+
+test('What the server has no reason for is told from what it has one for', async () => {
+  const errorOf = async (body: object): Promise<VaultError> =>
+    failing(clientOf((await serve((response) => json(response, 404, body))).origin), read)
+  expect(await errorOf({ errors: [] })).toMatchObject({ kind: 'status', status: 404, reasons: 0 })
+  expect(await errorOf({ errors: ['no handler'] })).toMatchObject({ kind: 'status', status: 404, reasons: 1 })
+  expect((await errorOf(envelope({ data: null }))).envelope()).toBeDefined()
+})
+
 test('An answer without a body is an empty envelope', async () => {
   const server = await serve((response) => response.writeHead(204).end())
   expect(await clientOf(server.origin).request(make, { signal: never() })).toMatchObject({

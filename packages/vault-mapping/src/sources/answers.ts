@@ -65,6 +65,14 @@ export function hasStatus(error: unknown, status: number): error is VaultError {
   return error instanceof VaultError && error.kind === 'status' && error.status === status
 }
 
+/**
+ * Whether `error` says that there is nothing at a path, and no more: with an envelope there was something, and with a reason
+ * the mount or the namespace is not there.
+ */
+export function isAbsence(error: unknown): boolean {
+  return hasStatus(error, 404) && error.envelope() === undefined && error.reasons === 0
+}
+
 export function denied(message: string, cause?: unknown): DelegationError {
   return new DelegationError('ERR_DELEGATION_DENIED', message, { cause })
 }

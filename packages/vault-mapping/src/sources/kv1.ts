@@ -1,7 +1,7 @@
 import { FIELD_OPTIONS, type FieldOptions, fieldMapping, type StoredCredentials, type StoredKind } from '../fields.ts'
 import { checkKnown } from '../known-options.ts'
 import { mountPath, pathTemplate } from '../paths.ts'
-import { dataOf, denied, hasStatus, noIdentity } from './answers.ts'
+import { dataOf, denied, hasStatus, isAbsence, noIdentity } from './answers.ts'
 import { kvMountProof } from './kv-mount.ts'
 import type { Source } from './source.ts'
 import { maxAgeOf } from './source-options.ts'
@@ -47,6 +47,7 @@ export function kv1<const Kind extends StoredKind = 'password'>(
       const envelope = await read(`${mount}/${template.fill(who)}`).catch(async (error: unknown) => {
         if (!hasStatus(error, 404)) throw error
         await proof(context)
+        if (!isAbsence(error)) throw error
         throw missing === 'denied' ? denied('Vault has no secret for the caller', error) : noIdentity(error)
       })
       const { value, principal, validUntil } = credential(dataOf(envelope), who, clock.now())

@@ -1,7 +1,7 @@
 import { FIELD_OPTIONS, type FieldOptions, fieldMapping, type StoredCredentials, type StoredKind } from '../fields.ts'
 import { checkKnown } from '../known-options.ts'
 import { mountPath, pathTemplate } from '../paths.ts'
-import { type Data, dataOf, denied, hasStatus, noIdentity, protocol } from './answers.ts'
+import { type Data, dataOf, denied, hasStatus, isAbsence, noIdentity, protocol } from './answers.ts'
 import { kvMountProof } from './kv-mount.ts'
 import type { Source, SourceContext } from './source.ts'
 import { maxAgeOf } from './source-options.ts'
@@ -47,7 +47,7 @@ export function kv2<const Kind extends StoredKind = 'password'>(
     } catch (unseen) {
       if (!hasStatus(unseen, 404)) return unseen
       await proof(context)
-      return noIdentity(error)
+      return isAbsence(error) && isAbsence(unseen) ? noIdentity(error) : error
     }
     return denied('the secret of the caller has no version to read', error)
   }

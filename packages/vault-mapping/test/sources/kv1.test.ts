@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { kv1 } from '../../src/sources/kv1.ts'
-import { contextOf, failing } from '../support/contexts.ts'
+import { contextOf, failing, unhandled } from '../support/contexts.ts'
 
 const path = 'users/{principal}/vcenter'
 const [DATA, MOUNT] = ['kv/users/alice/vcenter', 'sys/internal/ui/mounts/kv']
@@ -30,6 +30,11 @@ test('a mount of another kind is a matter for the operator', async () => {
     await expect(
       kv1({ path, missing: 'no-identity' }).obtain(contextOf({ [DATA]: 404, [MOUNT]: mount })),
     ).rejects.toEqual(failing('ERR_DELEGATION_PROTOCOL'))
+})
+
+test('a reason that the server gives for a 404 is no "no identity"', async () => {
+  const answers = { [DATA]: unhandled(), [MOUNT]: mounted({ version: '1' }) }
+  await expect(kv1({ path, missing: 'no-identity' }).obtain(contextOf(answers))).rejects.toMatchObject({ status: 404 })
 })
 
 test.each([403, 500])('a refusal with %i is passed on', async (status) => {

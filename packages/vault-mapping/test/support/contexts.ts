@@ -53,6 +53,11 @@ export function deleted(): VaultError {
   return new VaultError('status', '404', { status: 404, uncertain: false, envelope: envelope({ data }) })
 }
 
+/** A 404 with a reason: no engine is mounted there, or the namespace is gone. */
+export function unhandled(): VaultError {
+  return new VaultError('status', '404: no handler', { status: 404, uncertain: false, reasons: 1 })
+}
+
 /** What an error of a code looks like. */
 export function failing(code: string, message?: RegExp): unknown {
   return expect.objectContaining({
