@@ -101,7 +101,9 @@ export function checkOptions(options: VaultMappingOptions): CheckedOptions {
   )
     throw new TypeError('"tls.serverName" must be the name of a host')
   if (typeof login?.logIn !== 'function') throw new TypeError('"login" must be made by one of the login methods')
-  const { issuers, links } = options.principal ?? {}
+  const { principal = { issuers: undefined } } = options
+  checkKnown(principal, ['issuers', 'links'], 'principal')
+  const { issuers, links } = principal as Partial<PrincipalMappingOptions>
   return {
     addresses: checkAddresses(options.address),
     namespace: namespace?.replace(/\/$/, ''),

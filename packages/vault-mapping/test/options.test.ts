@@ -65,6 +65,8 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ login: { role: 'mcp' } }, /^"login"/],
   [{ principal: undefined }, /^"principal.issuers" must be a list/],
   [{ principal: { issuers: [{ issuer: 'x', claim: 'email' }] } }, /^"principal.issuers\[0\].acceptMutableClaim"/],
+  [{ principal: { ...good.principal, link: [] } }, /^"link" is not an option of principal/],
+  [{ principal: { ...good.principal, case: 'insensitive' } }, /^"case" is not an option of principal/],
   [{ targets: undefined }, /^"targets"/],
   [{ targets: {} }, /^"targets" must not be empty/],
   [{ targets: { 'a b': source } }, /^"targets" must have names/],
