@@ -10,6 +10,8 @@ export interface VaultAuth {
   /** How often it may be used; 0 for any number. */
   readonly uses: number
   readonly policies: readonly string[]
+  /** Whether it is a batch token, which can't be revoked. */
+  readonly batch: boolean
 }
 
 /** What Vault answers with, checked and in our units. */
@@ -62,6 +64,7 @@ function authOf(auth: unknown, sentAt: number): VaultAuth | undefined {
     renewable,
     uses: num_uses,
     policies: [...new Set([policies, token_policies, identity_policies].flatMap(textsOf))],
+    batch: auth['token_type'] === 'batch',
   }
 }
 

@@ -21,6 +21,8 @@ export class HeldLease {
   /** Of what is left at the latest renewal: the token may end sooner than the lease. */
   #grace: number
   #expiresAt: number
+  /** When it ends at the latest: the answer to a renewal may have been lost. */
+  #endsBy: number
   #renewable: boolean
   #state: 'live' | 'dead' | 'ended' = 'live'
   #failures = 0
@@ -33,6 +35,7 @@ export class HeldLease {
     this.#id = lease.id
     this.#duration = lease.duration
     this.#expiresAt = lease.expiresAt
+    this.#endsBy = lease.expiresAt
     this.#renewable = lease.renewable
     this.#grace = graceOf(this.expiresAt - engine.clock.now())
   }
@@ -58,19 +61,23 @@ export class HeldLease {
     if (this.#state === 'ended') return
     const { clock, isPersonal, revocations } = this.#engine
     const { token } = this.#held
-    const isOver = this.#state === 'dead' || token.isDead || clock.now() >= this.#expiresAt
+    const isOver = this.#state === 'dead' || token.isOver || clock.now() >= this.#endsBy
     this.#state = 'ended'
     this.#cancel()
     // A token that is going to be revoked takes its leases with it.
     if (isOver) return this.#held.end()
     const isFarewell = isPersonal && (reason === 'revoked' || reason === 'disposed')
-    const goesWithToken = token.holds === 1 && (token.isRetired || isFarewell)
+    const goesWithToken = token.holds === 1 && !token.isBatch && (token.isRetired || isFarewell)
     if (goesWithToken || !(await this.#engine.revokesLeases(token))) {
       void token.retire()
       return this.#held.end()
     }
+    const endsBy = (): number => this.#endsBy
     await revocations.carryOut({
-      until: this.#expiresAt,
+      // Later, where a renewal is still under way.
+      get until() {
+        return endsBy()
+      },
       attempt: (signal) => this.#revoke(signal),
       // Not sooner: where it is tried again later, the token is needed for that.
       settled: () => this.#held.end(),
@@ -141,14 +148,26 @@ export class HeldLease {
       if (!(error instanceof VaultError) || (error.status ?? 0) < 500) throw error
       log.debug({ err: error }, 'a token could not be renewed')
     }
-    if (this.#renewable) {
-      const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
-      const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, token)
+    if (this.#renewable) await this.#renewLease()
+    this.#grace = graceOf(this.expiresAt - clock.now())
+  }
+
+  async #renewLease(): Promise<void> {
+    const { clock } = this.#engine
+    const body = { lease_id: this.#id, increment: Math.ceil(this.#duration / 1000) }
+    const granted = (): number => Math.max(this.#endsBy, clock.now() + this.#duration)
+    const former = this.#endsBy
+    this.#endsBy = granted()
+    try {
+      const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, this.#held.token)
       this.#expiresAt = sentAt + leaseDuration
+      this.#endsBy = this.#expiresAt
       // Granted less than was asked for, it has met its maximum.
       this.#renewable = renewable && leaseDuration >= this.#duration * FULL
+    } catch (error) {
+      this.#endsBy = error instanceof VaultError && !error.uncertain ? former : granted()
+      throw error
     }
-    this.#grace = graceOf(this.expiresAt - clock.now())
   }
 
   /** After a renewal that failed: `true` where the lease has ended, `denied` where asking again can't help. */

@@ -73,8 +73,7 @@ class Slot {
     login.then(
       (token) => {
         this.#token = token
-        // Nobody waits any more: the user may have been blocked.
-        if (this.#waiting === 0) void token.retire()
+        this.#giveUpUnwanted()
       },
       () => {},
     )
@@ -90,6 +89,11 @@ class Slot {
     return this.#token === undefined || this.#token.isFresh
   }
 
+  /** The token, where nobody has it, nor is going to. */
+  get idle(): VaultToken | undefined {
+    return this.#waiting === 0 && this.#token?.holds === 0 ? this.#token : undefined
+  }
+
   async acquire(signal: AbortSignal): Promise<HeldToken> {
     if (this.#token !== undefined) return held(this.#token)
     this.#waiting++
@@ -97,7 +101,13 @@ class Slot {
       return held(await unlessAborted(this.#login, signal))
     } finally {
       this.#waiting--
+      this.#giveUpUnwanted()
     }
+  }
+
+  /** Nobody waits any more: the user may have been blocked. */
+  #giveUpUnwanted(): void {
+    void this.idle?.retire()
   }
 }
 
@@ -119,8 +129,8 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
   const sweep = (): void => {
     const now = surroundings.clock.now()
     for (const [id, slot] of slots) {
-      const { token } = slot
-      if (token === undefined || token.holds > 0) continue
+      const token = slot.idle
+      if (token === undefined) continue
       const over = slots.size > limits.max
       if (over || !token.isFresh || now >= token.idleSince + limits.maxIdle) void giveUp(id, slot)
     }
@@ -172,7 +182,7 @@ export function userTokens(method: UserLogin, limits: UserTokenLimits, options: 
     async acquireAlone(session, signal) {
       signal.throwIfAborted()
       const known = slots.get(session.id)
-      const idle = known?.token?.isFresh === true && known.token.holds === 0 ? known.token : undefined
+      const idle = known?.isOpen === true ? known.idle : undefined
       if (idle !== undefined) slots.delete(session.id)
       const { token, end } = await (idle === undefined ? new Slot(logIn(session)).acquire(signal) : held(idle))
       return {
@@ -213,10 +223,10 @@ export function ownTokens(method: OwnLogin, options: TokenOptions): OwnTokens {
     async acquire(_session, signal) {
       signal.throwIfAborted()
       const known = current
-      if (known !== undefined && (await isCurrent(known, signal))) return known.acquire(signal)
-      // Somebody else may have logged in while the file was read.
-      if (current !== undefined && current !== known) return current.acquire(signal)
-      void known?.token?.retire()
+      // While the file was read, it may have been given up, and somebody else may have logged in.
+      if (known !== undefined && (await isCurrent(known, signal)) && known.isOpen) return known.acquire(signal)
+      if (current !== undefined && current !== known && current.isOpen) return current.acquire(signal)
+      void current?.token?.retire()
       const login = logIn()
       options.track(login)
       const slot = new Slot(login)
@@ -258,6 +268,7 @@ async function lookUp(client: VaultClient, token: VaultAuth['token'], signal: Ab
     renewable: renewable === true,
     uses: typeof uses === 'number' ? uses : 0,
     policies: Array.isArray(policies) ? policies.filter((policy) => typeof policy === 'string') : [],
+    batch: data?.['type'] === 'batch',
   }
 }
 
@@ -293,7 +304,7 @@ class MadeTokens {
   #make(auth: VaultAuth): VaultToken {
     const { client, surroundings, signal } = this.#options
     const finish = (token: VaultToken): Promise<void> => this.#finish(token)
-    const token = new VaultToken({ auth, client, clock: surroundings.clock, signal, finish })
+    const token = new VaultToken({ auth, client, clock: surroundings.clock, signal, owned: this.#owned, finish })
     this.#tokens.add(token)
     return token
   }
@@ -305,11 +316,14 @@ class MadeTokens {
 
   async #finish(token: VaultToken): Promise<void> {
     this.#tokens.delete(token)
-    if (!this.#owned || token.isDead) return
+    if (!this.#owned || token.isOver) return
     const { client, revocations } = this.#options
     const revoke = { method: 'POST', path: 'auth/token/revoke-self', token: token.secret, retry: false } as const
     await revocations.carryOut({
-      until: token.expiresAt,
+      // Later, where a renewal is still under way.
+      get until() {
+        return token.endsBy
+      },
       attempt: async (signal) => {
         try {
           await client.request(revoke, { signal })

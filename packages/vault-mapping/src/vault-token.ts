@@ -10,6 +10,8 @@ export interface VaultTokenOptions {
   readonly clock: Clock
   /** Requests that nobody can abort any more still end with this. */
   readonly signal: AbortSignal
+  /** Whether it is this server's alone: nobody else renews it. */
+  readonly owned: boolean
   /** Called once, when nothing depends on the token any more and it is not for use: it may still be valid. */
   readonly finish: (token: VaultToken) => Promise<void>
 }
@@ -27,6 +29,8 @@ export class VaultToken {
   readonly #options: VaultTokenOptions
   readonly #lifetime: number
   #expiresAt: number
+  /** Where the answer to a renewal was lost, or somebody else renews it: when it ends at the latest. */
+  #endsBy: number
   #renewable: boolean
   #holds = 0
   #state: 'live' | 'retired' | 'dead' = 'live'
@@ -36,10 +40,11 @@ export class VaultToken {
   #lookingUp: Promise<boolean> | undefined
 
   constructor(options: VaultTokenOptions) {
-    const { auth, clock } = options
+    const { auth, clock, owned } = options
     this.#options = options
     this.secret = auth.token
     this.#expiresAt = auth.expiresAt
+    this.#endsBy = owned ? auth.expiresAt : Number.POSITIVE_INFINITY
     this.#renewable = auth.renewable
     this.#lifetime = auth.expiresAt - clock.now()
     this.#idleSince = clock.now()
@@ -50,9 +55,24 @@ export class VaultToken {
     return this.#expiresAt
   }
 
-  /** Vault does not know it any more. */
+  /** From when Vault has certainly ended it, in milliseconds since the epoch: later than `expiresAt` where that is in doubt. */
+  get endsBy(): number {
+    return this.#endsBy
+  }
+
+  /** Vault does not know it any more, or may not. */
   get isDead(): boolean {
     return this.#state === 'dead' || this.#options.clock.now() >= this.#expiresAt
+  }
+
+  /** Vault does not know it any more: nothing is to be ended. */
+  get isOver(): boolean {
+    return this.#state === 'dead' || this.#options.clock.now() >= this.#endsBy
+  }
+
+  /** Whether it can't be revoked: what was made with it has to be ended for itself. */
+  get isBatch(): boolean {
+    return this.#options.auth.batch
   }
 
   /** Whether a renewal can put its end off. */
@@ -77,7 +97,8 @@ export class VaultToken {
   /** Whether something new may be made with it: in the last third of its life, leases would be short. */
   get isFresh(): boolean {
     if (this.#state !== 'live') return false
-    return this.#expiresAt - this.#options.clock.now() > this.#lifetime / 3
+    const left = this.#expiresAt - this.#options.clock.now()
+    return left > this.#lifetime / 3 || left === Number.POSITIVE_INFINITY
   }
 
   /** Keeps it from being given up, until the function that this returns is called; once. */
@@ -149,17 +170,26 @@ export class VaultToken {
   }
 
   async #renew(): Promise<void> {
-    const { client, signal } = this.#options
+    const { client, clock, owned, signal } = this.#options
     const increment = Math.ceil(this.#lifetime / 1000)
-    const { auth, sentAt } = await client.request(
-      { method: 'POST', path: 'auth/token/renew-self', token: this.secret, body: { increment }, retry: false },
-      { signal },
-    )
-    if (auth === undefined)
-      throw new VaultError('malformed', 'a renewed token came without its new end', { uncertain: true })
-    this.#renewable = auth.renewable && auth.expiresAt - sentAt >= this.#lifetime * FULL
-    // Also where that is sooner: the server ends it then.
-    this.#expiresAt = auth.expiresAt
+    const granted = (): number => Math.max(this.#endsBy, clock.now() + increment * 1000)
+    const former = this.#endsBy
+    this.#endsBy = granted()
+    try {
+      const { auth, sentAt } = await client.request(
+        { method: 'POST', path: 'auth/token/renew-self', token: this.secret, body: { increment }, retry: false },
+        { signal },
+      )
+      if (auth === undefined)
+        throw new VaultError('malformed', 'a renewed token came without its new end', { uncertain: true })
+      this.#renewable = auth.renewable && auth.expiresAt - sentAt >= this.#lifetime * FULL
+      // Also where that is sooner: the server ends it then.
+      this.#expiresAt = auth.expiresAt
+      if (owned) this.#endsBy = auth.expiresAt
+    } catch (error) {
+      this.#endsBy = error instanceof VaultError && !error.uncertain ? former : granted()
+      throw error
+    }
   }
 
   async #finishUnused(): Promise<void> {

@@ -21,9 +21,16 @@ afterEach(() => {
 
 /** A server that renews tokens and leases as asked, unless `reply` answers otherwise. */
 function setting(
-  options: { reply?: Reply; personal?: boolean; tokenLife?: number; lease?: Partial<EngineLease> } = {},
+  options: {
+    reply?: Reply
+    personal?: boolean
+    owned?: boolean
+    batch?: boolean
+    tokenLife?: number
+    lease?: Partial<EngineLease>
+  } = {},
 ) {
-  const { reply, personal = true, tokenLife = 24 * HOUR } = options
+  const { reply, personal = true, owned = true, batch = false, tokenLife = 24 * HOUR } = options
   const client = standInClient(async (request, signal) => {
     if (reply !== undefined) {
       const answer = await reply(request, signal)
@@ -49,9 +56,10 @@ function setting(
       client.request({ method: 'PUT', path, body, token: token.secret, retry: false }, { signal }),
   }
   const finish = vi.fn(async (_token: VaultToken) => {})
-  const token = new VaultToken({ auth: auth(tokenLife), client, clock: surroundings.clock, signal: never, finish })
-  const given = { id: 'database/creds/x/1', renewable: true, duration: HOUR, expiresAt: Date.now() + HOUR }
-  const newLease = (): HeldLease => new HeldLease({ ...given, ...options.lease }, { token, end: token.hold() }, engine)
+  const given = { auth: auth(tokenLife, { batch }), client, clock: surroundings.clock, signal: never, finish }
+  const token = new VaultToken({ ...given, owned })
+  const leased = { id: 'database/creds/x/1', renewable: true, duration: HOUR, expiresAt: Date.now() + HOUR }
+  const newLease = (): HeldLease => new HeldLease({ ...leased, ...options.lease }, { token, end: token.hold() }, engine)
   const extend = vi.fn()
   const retention = { coveredUntil: new Date(Date.now() + 100 * HOUR) as Date | undefined, extend }
   const sent = (path: string): number => client.requests.filter((request) => request.path === path).length
@@ -311,4 +319,69 @@ test('a lease of 768 hours is not renewed before its time', async () => {
   expect(sent('sys/leases/renew')).toBe(0)
   await vi.advanceTimersByTimeAsync(100 * HOUR)
   expect(sent('sys/leases/renew')).toBe(1)
+})
+
+test('a renewal whose answer was lost may have put the end off, so that the lease is revoked after its time, too', async () => {
+  const reply: Reply = async ({ path }) => {
+    if (path === 'sys/leases/renew') throw new VaultError('late', 'late', { uncertain: true })
+    return {}
+  }
+  const { lease, retention, sent } = setting({ reply })
+  lease.renewFor(retention)
+  await vi.advanceTimersByTimeAsync(HOUR + MINUTE)
+  expect(lease.isLive).toBe(false)
+  await lease.end('expired')
+  expect(sent('sys/leases/revoke')).toBe(1)
+})
+
+test('a renewal that was certainly not done puts nothing off', async () => {
+  const reply: Reply = async ({ path }) => {
+    if (path === 'sys/leases/renew') throw new VaultError('unreachable', 'down', { uncertain: false })
+    return {}
+  }
+  const { lease, retention, sent } = setting({ reply })
+  lease.renewFor(retention)
+  await vi.advanceTimersByTimeAsync(HOUR + MINUTE)
+  await lease.end('expired')
+  expect(sent('sys/leases/revoke')).toBe(0)
+})
+
+test('a revocation is tried for as long as a renewal that was under way may have put the end off', async () => {
+  let answer = (): void => {}
+  let down = true
+  const reply: Reply = async ({ path }) => {
+    if (path === 'sys/leases/renew')
+      return new Promise((resolve) => {
+        answer = () => resolve({ leaseDuration: HOUR, renewable: true })
+      })
+    if (path === 'sys/leases/revoke' && down) throw new VaultError('unreachable', 'down', { uncertain: false })
+    return {}
+  }
+  const { lease, retention, sent, revocations } = setting({ reply })
+  lease.renewFor(retention)
+  await vi.advanceTimersByTimeAsync(0.75 * HOUR)
+  await lease.end('evicted')
+  answer()
+  await vi.advanceTimersByTimeAsync(0.5 * HOUR)
+  expect(revocations.size).toBe(1)
+  down = false
+  await vi.advanceTimersByTimeAsync(MINUTE)
+  expect(revocations.size).toBe(0)
+  expect(sent('sys/leases/revoke')).toBeGreaterThan(1)
+})
+
+test('a lease of a token that somebody else renews is revoked, though the token should have ended', async () => {
+  const { lease, sent } = setting({ personal: false, owned: false, tokenLife: 10 * MINUTE })
+  await vi.advanceTimersByTimeAsync(11 * MINUTE)
+  expect(lease.isLive).toBe(false)
+  await lease.end('expired')
+  expect(sent('sys/leases/revoke')).toBe(1)
+})
+
+test('a batch token can not be revoked, so that its leases are', async () => {
+  for (const reason of ['revoked', 'disposed', 'evicted'] as const) {
+    const { lease, sent } = setting({ batch: true })
+    await lease.end(reason)
+    expect(sent('sys/leases/revoke')).toBe(1)
+  }
 })

@@ -46,6 +46,7 @@ export function auth(lifetime: number, members: Partial<VaultAuth> = {}): VaultA
     renewable: true,
     uses: 0,
     policies: ['user'],
+    batch: false,
     ...members,
   }
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { OwnLogin, UserLogin } from '../src/logins/login-method.ts'
 import { Revocations } from '../src/revocations.ts'
 import { ownTokens, type TokenOptions, userTokens } from '../src/tokens.ts'
+import { VaultError } from '../src/vault-error.ts'
 import { auth, type Reply, refusal, standInClient, testSurroundings } from './stand-in.ts'
 
 const MINUTE = 60_000
@@ -211,4 +212,72 @@ test('nobody is logged in at a server that is not trusted', async () => {
   const tokens = userTokens({ type: 'jwt', as: 'user', logIn }, limits, { ...setup.options, prove })
   await expect(tokens.acquire(alice(), never)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
   expect(logIn).not.toHaveBeenCalled()
+})
+
+test('a token whose renewal may have been done is revoked, though its time should be over', async () => {
+  const { tokens, revoked } = personal(
+    setting(async ({ path }) => {
+      if (path === 'auth/token/renew-self') throw new VaultError('late', 'late', { uncertain: true })
+      return {}
+    }),
+  )
+  const held = await tokens.acquire(alice(), never)
+  await vi.advanceTimersByTimeAsync(10 * MINUTE)
+  await expect(held.token.extend(Date.now() + 60 * MINUTE)).rejects.toMatchObject({ kind: 'late' })
+  await vi.advanceTimersByTimeAsync(5 * MINUTE + 1)
+  expect(held.token.isDead).toBe(true)
+  await tokens.dispose()
+  expect(revoked()).toBe(1)
+})
+
+test('a token that never ends is for everybody', async () => {
+  const { tokens, logIn } = own({ logIn: vi.fn(async () => auth(Number.POSITIVE_INFINITY)) })
+  const one = await tokens.acquire(undefined, never)
+  expect((await tokens.acquire(undefined, never)).token).toBe(one.token)
+  expect(logIn).not.toHaveBeenCalled()
+})
+
+test('a token that somebody waits for is not swept before they have it', async () => {
+  const { tokens, logIn, revoked } = personal(setting(), { max: 1 })
+  const finish: (() => void)[] = []
+  logIn.mockImplementation(() => new Promise((resolve) => finish.push(() => resolve(auth(MINUTE)))))
+  for (let steps = 0; steps < 20; steps++) {
+    const first = tokens.acquire(alice(), new AbortController().signal)
+    await vi.advanceTimersByTimeAsync(0)
+    finish.pop()?.()
+    for (let step = 0; step < steps; step++) await undefined
+    void tokens.acquire(alice(), new AbortController().signal)
+    expect((await first).token.isFresh).toBe(true)
+  }
+  expect(revoked()).toBe(0)
+})
+
+test('a login that its only caller leaves in the moment in which it succeeds is not forgotten', async () => {
+  for (const how of ['acquire', 'acquireAlone'] as const)
+    for (let steps = 0; steps < 20; steps++) {
+      const { tokens, logIn, revoked } = personal(setting(), { maxIdle: 60 * MINUTE })
+      let finish = (): void => {}
+      logIn.mockImplementationOnce(() => new Promise((resolve) => (finish = () => resolve(auth(MINUTE)))))
+      const leaving = new AbortController()
+      const asked = tokens[how]?.(alice(), leaving.signal)
+      await vi.advanceTimersByTimeAsync(0)
+      finish()
+      for (let step = 0; step < steps; step++) await undefined
+      leaving.abort(new Error('gone'))
+      const held = await asked?.catch(() => undefined)
+      await vi.advanceTimersByTimeAsync(0)
+      expect([revoked(), held?.token.isFresh ?? false]).toEqual(held === undefined ? [1, false] : [0, true])
+    }
+})
+
+test('a token that is given up while the file of another is looked at is not used', async () => {
+  let look = (): void => {}
+  const { tokens, logIn } = own({ isCurrent: () => new Promise((resolve) => (look = () => resolve(true))) })
+  const held = await tokens.acquire(undefined, never)
+  await held.end()
+  const next = tokens.acquire(undefined, never)
+  await held.token.retire()
+  look()
+  expect((await next).token.isFresh).toBe(true)
+  expect(logIn).toHaveBeenCalledTimes(2)
 })
