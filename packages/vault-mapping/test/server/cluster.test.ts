@@ -25,13 +25,14 @@ describe.runIf(isAvailable('a cluster of Vault servers', [...missing(), ...unsto
 
     const vcenter = { target: 'vcenter' } as const
     function setting(address: readonly string[]) {
+      const { ca, mounts, tokens } = lab
       const targets = {
         vcenter: kv2({ mount: lab.mounts.kv2, path: 'users/{principal}/vcenter' }),
         client: pki({ mount: lab.mounts.pki, role: 'user', commonName: '{principal}' }),
       }
       return registryOf({
         vault: vaultMapping(
-          optionsFor({ ...lab, address: '' }, targets, { address, timeout: 1_000, deadline: DEADLINE }),
+          optionsFor({ address: '', ca, mounts, tokens }, targets, { address, timeout: 1_000, deadline: DEADLINE }),
         ),
       })
     }

@@ -65,21 +65,19 @@ describe.runIf(isAvailable('a Vault lab that can be stopped', [...missing(), ...
           30_000,
         ),
       ).toEqual([])
-      if (losesLogins) await lab.request('PUT', `sys/leases/revoke-prefix/auth/${lab.mounts.jwt}/login`)
+      const remaining = async (): Promise<readonly string[]> => {
+        if (losesLogins) await lab.request('PUT', `sys/leases/revoke-prefix/auth/${lab.mounts.jwt}/login`)
+        return lab.accessors()
+      }
+      expect(await eventually(remaining, (accessors) => accessors.length === 0, 20_000)).toEqual([])
       losesLogins = false
-      expect(
-        await eventually(
-          () => lab.accessors(),
-          (accessors) => accessors.length === 0,
-        ),
-      ).toEqual([])
       expect(
         await eventually(
           () => dynamicUsers(lab),
           (users) => users.length === 0,
         ),
       ).toEqual([])
-    })
+    }, 60_000)
 
     const faults: [string, (server: VaultLab) => unknown, (server: VaultLab) => unknown][] = [
       ['sealed', (server) => server.seal(), (server) => server.unseal()],

@@ -55,9 +55,9 @@ describe.runIf(isAvailable('the Vault lab', missing()))('at a real server', () =
     const put = (name: string, data: object) => write(`${lab.mounts.kv2}/data/users/${name}`, { data })
 
     test('gives each user the own secret and nobody another one', async () => {
-      await put('alice/vcenter', { username: 'alice@vsphere.local', password: 'of alice' })
+      await put('alice/vcenter', { username: 'alice@vsphere.local', password: 'kept-for-alice' })
       await put('bob/vcenter', { username: 'bob@vsphere.local', password: 'of bob' })
-      expect(login(await source().obtain(as(alice)))).toEqual({ username: 'alice@vsphere.local', password: 'of alice' })
+      expect(login(await source().obtain(as(alice)))).toEqual({ username: 'alice@vsphere.local', password: 'kept-for-alice' })
       expect(login(await source().obtain(as(bob)))).toEqual({ username: 'bob@vsphere.local', password: 'of bob' })
       await expect(source().obtain(as(alice, 'bob'))).rejects.toMatchObject({ name: 'VaultError', status: 403 })
     })
@@ -117,9 +117,9 @@ describe.runIf(isAvailable('the Vault lab', missing()))('at a real server', () =
   describe('kv1', () => {
     const path = 'users/{principal}/vcenter'
     test('gives each user the own secret and nobody another one', async () => {
-      await write(`${lab.mounts.kv1}/users/alice/vcenter`, { pat: 'of alice' })
+      await write(`${lab.mounts.kv1}/users/alice/vcenter`, { pat: 'kept-for-alice' })
       const source = kv1({ mount: lab.mounts.kv1, path, kind: 'bearer', fields: { token: 'pat' } })
-      expect((await source.obtain(as(alice))).value.token.reveal()).toBe('of alice')
+      expect((await source.obtain(as(alice))).value.token.reveal()).toBe('kept-for-alice')
       await expect(source.obtain(as(bob, 'alice'))).rejects.toMatchObject({ status: 403 })
     })
     test('says what the options say where there is no secret, and takes no other mount for one without', async () => {
