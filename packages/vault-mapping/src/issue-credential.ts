@@ -1,4 +1,5 @@
 import {
+  DelegationError,
   type IssueContext,
   type IssuedCredential,
   isDelegationError,
@@ -63,7 +64,10 @@ export async function issueCredential<Value>(
   }
 }
 
-/** A token to obtain a credential with: where only its end can end a lease, one that no other lease needs. */
+/**
+ * A token to obtain a credential with: where only its end can end a lease, one that no other lease needs. Rejects with
+ * `ERR_DELEGATION_PROTOCOL` where nothing could end it.
+ */
 async function tokenFor(
   { leased }: Source<unknown>,
   session: Session,
@@ -71,8 +75,13 @@ async function tokenFor(
   { tokens, engine }: IssueSurroundings,
 ): Promise<HeldToken> {
   const held = await tokens.acquire(session, signal)
-  if (!leased || tokens.acquireAlone === undefined || (await engine.revokesLeases(held.token))) return held
+  if (!leased || (tokens.acquireAlone === undefined && !held.token.isBatch)) return held
+  if (await engine.revokesLeases(held.token)) return held
   await held.end()
+  if (tokens.acquireAlone === undefined || held.token.isBatch) {
+    const message = 'the Vault token is a batch token, and may not revoke leases: nothing could end what it makes'
+    throw new DelegationError('ERR_DELEGATION_PROTOCOL', message)
+  }
   return tokens.acquireAlone(session, signal)
 }
 
@@ -117,9 +126,9 @@ class Making {
     try {
       return await this.#issued(await source.obtain({ who, clock, read, make }))
     } catch (error) {
-      const dead = error instanceof VaultError && error.status === 403 && (await this.#isDead())
+      const failure = await this.#meaningOf(error)
       await this.#giveBack()
-      throw dead ? new DeadToken('the token is dead', { cause: error }) : error
+      throw failure
     }
   }
 
@@ -140,11 +149,14 @@ class Making {
     }
   }
 
-  async #isDead(): Promise<boolean> {
+  /** A 403 is said of a dead token, too. Where nobody can tell, that is the failure: an outage is no refusal. */
+  async #meaningOf(error: unknown): Promise<unknown> {
+    if (!(error instanceof VaultError) || error.status !== 403) return error
     try {
-      return await this.#held.token.askWhetherDead()
-    } catch {
-      return false
+      const isDead = await this.#held.token.askWhetherDead()
+      return isDead ? new DeadToken('the token is dead', { cause: error }) : error
+    } catch (unknown) {
+      return unknown
     }
   }
 

@@ -72,8 +72,13 @@ export function vaultMapping<const T extends Targets>(
     const own = ownTokens(login, made)
     tokens = own
     check = async (signal) => {
-      const held = await own.acquire(undefined, signal)
+      await checkHealth(client, signal)
+      let held = await own.acquire(undefined, signal)
       try {
+        if (await held.token.askWhetherDead()) {
+          await held.end()
+          held = await own.acquire(undefined, signal)
+        }
         if (leased) await checkRevocation(client, held.token.secret, signal)
       } finally {
         await held.end()

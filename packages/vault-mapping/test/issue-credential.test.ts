@@ -103,13 +103,25 @@ test('a real denial stays a denial', async () => {
   expect(logIn).toHaveBeenCalledOnce()
 })
 
-test('where nobody can say whether the token is dead, the refusal stands', async () => {
+test('where nobody can say whether the token is dead, it is an outage and no refusal', async () => {
   const { issue, logIn } = setting(async ({ path }) => {
     if (path === 'engine/creds/x') throw refusal(403)
     throw new VaultError('unreachable', 'down', { uncertain: false })
   })
-  await expect(issue(leased)).rejects.toMatchObject({ status: 403 })
+  await expect(issue(leased)).rejects.toMatchObject({ kind: 'unreachable' })
   expect(logIn).toHaveBeenCalledOnce()
+})
+
+test('nothing is leased with a batch token that may not revoke it: its end could not be told', async () => {
+  for (const may of [true, false]) {
+    const { issue, sent, logIn, engine } = setting(creds)
+    logIn.mockImplementation(async () => auth(15 * MINUTE, { batch: true }))
+    engine.revokesLeases = async () => may
+    if (may) await (await issue(leased)).release?.('revoked', { signal: new AbortController().signal })
+    else await expect(issue(leased)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
+    expect(sent('engine/creds/x')).toBe(may ? 1 : 0)
+    expect(sent('sys/leases/revoke')).toBe(may ? 1 : 0)
+  }
 })
 
 test('a lease whose making got no answer ends with the token that it was asked for with', async () => {
