@@ -4,7 +4,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { database } from '../../src/sources/database.ts'
 import type { Source } from '../../src/sources/source.ts'
 import { vaultMapping } from '../../src/vault-mapping.ts'
-import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
+import {
+  dynamicUsers,
+  eventually,
+  expectNothingLeft,
+  givePersonalRoles,
+  optionsFor,
+  registryOf,
+  sessionsOf,
+  whoAmI,
+} from './support.ts'
 
 const USERS = ['dora', 'eric', 'fay']
 const request = { target: 'billing' } as const
@@ -29,25 +38,8 @@ describe.runIf(isAvailable('the Vault lab', missing()))('leases of a real server
   }
   afterEach(async () => {
     for (const registry of registries.splice(0)) await registry[Symbol.asyncDispose]()
-    expect(
-      await eventually(
-        () => lab.leases(),
-        (leases) => leases.length === 0,
-      ),
-    ).toEqual([])
-    expect(
-      await eventually(
-        () => lab.accessors(),
-        (accessors) => accessors.length === 0,
-      ),
-    ).toEqual([])
-    expect(
-      await eventually(
-        () => dynamicUsers(lab),
-        (users) => users.length === 0,
-      ),
-    ).toEqual([])
-  })
+    await expectNothingLeft(lab)
+  }, 60_000)
 
   test('the user logs in to the database as the one that audit names', async () => {
     const { registry, audit } = setting()

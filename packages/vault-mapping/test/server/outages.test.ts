@@ -6,7 +6,16 @@ import { jwtLogin } from '../../src/logins/jwt-login.ts'
 import { database } from '../../src/sources/database.ts'
 import { kv2 } from '../../src/sources/kv2.ts'
 import { vaultMapping } from '../../src/vault-mapping.ts'
-import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
+import {
+  dynamicUsers,
+  eventually,
+  expectNothingLeft,
+  givePersonalRoles,
+  optionsFor,
+  registryOf,
+  sessionsOf,
+  whoAmI,
+} from './support.ts'
 
 const billing = { target: 'billing' } as const
 const vcenter = { target: 'vcenter' } as const
@@ -65,18 +74,9 @@ describe.runIf(isAvailable('a Vault lab that can be stopped', [...missing(), ...
           30_000,
         ),
       ).toEqual([])
-      const remaining = async (): Promise<readonly string[]> => {
-        if (losesLogins) await lab.request('PUT', `sys/leases/revoke-prefix/auth/${lab.mounts.jwt}/login`)
-        return lab.accessors()
-      }
-      expect(await eventually(remaining, (accessors) => accessors.length === 0, 20_000)).toEqual([])
+      const logins = `sys/leases/revoke-prefix/auth/${lab.mounts.jwt}/login`
+      await expectNothingLeft(lab, async () => losesLogins && lab.request('PUT', logins))
       losesLogins = false
-      expect(
-        await eventually(
-          () => dynamicUsers(lab),
-          (users) => users.length === 0,
-        ),
-      ).toEqual([])
     }, 60_000)
 
     const faults: [string, (server: VaultLab) => unknown, (server: VaultLab) => unknown][] = [

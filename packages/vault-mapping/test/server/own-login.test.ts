@@ -6,7 +6,16 @@ import type { LoginMethod } from '../../src/logins/login-method.ts'
 import { database } from '../../src/sources/database.ts'
 import { kv2 } from '../../src/sources/kv2.ts'
 import { vaultMapping } from '../../src/vault-mapping.ts'
-import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
+import {
+  dynamicUsers,
+  eventually,
+  expectNothingLeft,
+  givePersonalRoles,
+  optionsFor,
+  registryOf,
+  sessionsOf,
+  whoAmI,
+} from './support.ts'
 
 const billing = { target: 'billing' } as const
 const ENV = 'MCP_TEST_OWN_SECRET_ID'
@@ -46,25 +55,8 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a server that logs in a
   }
   afterEach(async () => {
     for (const registry of registries.splice(0)) await registry[Symbol.asyncDispose]()
-    expect(
-      await eventually(
-        () => lab.leases(),
-        (leases) => leases.length === 0,
-      ),
-    ).toEqual([])
-    expect(
-      await eventually(
-        () => lab.accessors(),
-        (accessors) => accessors.length === 0,
-      ),
-    ).toEqual([])
-    expect(
-      await eventually(
-        () => dynamicUsers(lab),
-        (users) => users.length === 0,
-      ),
-    ).toEqual([])
-  })
+    await expectNothingLeft(lab)
+  }, 60_000)
 
   test('gives each user the user’s own account, from one login, and takes back one at a time', async () => {
     const { registry } = setting()

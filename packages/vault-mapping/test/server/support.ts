@@ -9,6 +9,7 @@ import {
 import { oidcVerifier } from '@mcp-delegation/core/oidc'
 import { memoryAudit } from '@mcp-delegation/core/testing'
 import type { VaultLab } from '@mcp-delegation/labs/vault'
+import { expect } from 'vitest'
 import { jwtLogin } from '../../src/logins/jwt-login.ts'
 import type { VaultMappingOptions } from '../../src/options.ts'
 import type { Source } from '../../src/sources/source.ts'
@@ -90,4 +91,18 @@ export async function eventually<T>(
     if (isRight(answer) || performance.now() > end) return answer
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
+}
+
+/**
+ * Counts at the servers until nothing is left: no lease, no token, no database user.
+ * @param before runs before each count.
+ */
+export async function expectNothingLeft(lab: VaultLab, before: () => Promise<unknown> = async () => {}): Promise<void> {
+  const count = async (): Promise<object> => {
+    await before()
+    const [leases, tokens, users] = await Promise.all([lab.leases(), lab.accessors(), dynamicUsers(lab)])
+    return { leases: leases.length, tokens: tokens.length, users: users.length }
+  }
+  const nothing = { leases: 0, tokens: 0, users: 0 }
+  expect(await eventually(count, (left) => JSON.stringify(left) === JSON.stringify(nothing), 30_000)).toEqual(nothing)
 }
