@@ -64,10 +64,11 @@ export class HeldLease {
     const isOver = this.#state === 'dead' || token.isOver || clock.now() >= this.#endsBy
     this.#state = 'ended'
     this.#cancel()
-    // A token that is going to be revoked takes its leases with it.
+    // Whatever else still holds it: the user was blocked, and so is what was logged in for them.
+    if (isPersonal && (reason === 'revoked' || reason === 'disposed')) void token.retire()
     if (isOver) return this.#held.end()
-    const isFarewell = isPersonal && (reason === 'revoked' || reason === 'disposed')
-    const goesWithToken = token.holds === 1 && !token.isBatch && (token.isRetired || isFarewell)
+    // A token that is going to be revoked takes its leases with it.
+    const goesWithToken = token.holds === 1 && !token.isBatch && token.isRetired
     if (goesWithToken || !(await this.#engine.revokesLeases(token))) {
       void token.retire()
       return this.#held.end()
@@ -120,7 +121,8 @@ export class HeldLease {
       const isGone = error instanceof VaultError && (await this.#isGone(error))
       if (isGone === true) {
         log.warn({ err: error }, 'a lease has ended before its time')
-        this.#state = 'dead'
+        // With its token, it seems; that is for the end to find out.
+        if (!this.#held.token.isDead) this.#state = 'dead'
         return
       }
       log.warn({ err: error }, 'a lease could not be renewed')

@@ -77,6 +77,7 @@ async function tokenFor(
   const held = await tokens.acquire(session, signal)
   if (!leased || (tokens.acquireAlone === undefined && !held.token.isBatch)) return held
   if (await engine.revokesLeases(held.token)) return held
+  if (signal.aborted && endOf(signal) === 'revoked') void held.token.retire()
   await held.end()
   if (tokens.acquireAlone === undefined || held.token.isBatch) {
     const message = 'the Vault token is a batch token, and may not revoke leases: nothing could end what it makes'
@@ -187,7 +188,7 @@ class Making {
       return { value, principal, expiresAt: new Date(expiresAt), release }
     }
     // With a token that may not revoke leases, the lease ends with the token, and with nothing else.
-    if (engine.isPersonal && !(await engine.revokesLeases(token))) void token.retire()
+    if (engine.isPersonal && !(await engine.revokesLeases(token))) void 0
     const leased = new HeldLease(lease, this.#held, engine)
     return {
       value,

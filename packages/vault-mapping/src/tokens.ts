@@ -317,7 +317,7 @@ class MadeTokens {
   async #finish(token: VaultToken): Promise<void> {
     this.#tokens.delete(token)
     if (!this.#owned || token.isOver) return
-    const { client, revocations } = this.#options
+    const { client, revocations, surroundings } = this.#options
     const revoke = { method: 'POST', path: 'auth/token/revoke-self', token: token.secret, retry: false } as const
     await revocations.carryOut({
       // Later, where a renewal is still under way.
@@ -328,9 +328,13 @@ class MadeTokens {
         try {
           await client.request(revoke, { signal })
         } catch (error) {
-          // Dead already; or a batch token, which can't be revoked.
           const { status } = error instanceof VaultError ? error : {}
           if (status !== 403 && status !== 400) throw error
+          // Dead already, as a rule; else it is a batch token, or one that may not do this.
+          surroundings.log.warn(
+            { err: error },
+            'a Vault token could not be revoked: it is gone already, or ends at its time',
+          )
         }
       },
     })

@@ -65,9 +65,12 @@ export class VaultToken {
     return this.#state === 'dead' || this.#options.clock.now() >= this.#expiresAt
   }
 
-  /** Vault does not know it any more: nothing is to be ended. */
+  /**
+   * Its time is over: nothing is to be ended. Not where Vault said that it is dead: it says the same of a token that may not
+   * look itself up.
+   */
   get isOver(): boolean {
-    return this.#state === 'dead' || this.#options.clock.now() >= this.#endsBy
+    return this.#options.clock.now() >= this.#endsBy
   }
 
   /** Whether it can't be revoked: what was made with it has to be ended for itself. */

@@ -291,6 +291,28 @@ test.each(['revoked', 'disposed'] as const)(
   },
 )
 
+test('at a block the token of the user ends, however many leases end at the same time', async () => {
+  const { lease, newLease, finish, token } = setting()
+  const other = newLease()
+  await Promise.all([lease.end('revoked'), other.end('revoked')])
+  expect(token.isFresh).toBe(false)
+  expect(finish).toHaveBeenCalledOnce()
+})
+
+test('a token that is said to be dead may live, and not look itself up: its leases are revoked all the same', async () => {
+  const reply: Reply = async ({ path }) => {
+    if (path === 'sys/leases/renew' || path === 'auth/token/lookup-self') throw refusal(403)
+    return {}
+  }
+  const { lease, retention, token, sent, finish } = setting({ reply })
+  lease.renewFor(retention)
+  await vi.advanceTimersByTimeAsync(HOUR * 0.75)
+  expect(token.isDead).toBe(true)
+  await lease.end('revoked')
+  expect(sent('sys/leases/revoke')).toBe(1)
+  expect(finish).toHaveBeenCalledOnce()
+})
+
 test('a revocation that has to wait keeps the token that it needs', async () => {
   let down = true
   const reply: Reply = async ({ path }) => {

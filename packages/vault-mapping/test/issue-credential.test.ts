@@ -251,6 +251,21 @@ test('a token that no lease came of is for the next again', async () => {
   expect(sent('auth/token/revoke-self')).toBe(1)
 })
 
+test('a block while Vault is asked what the token may do ends the login', async () => {
+  const { issue, engine, leaving, tracked, sent } = setting(creds)
+  let answer = (_may: boolean): void => {}
+  const ask = vi.fn(() => new Promise<boolean>((resolve) => (answer = resolve)))
+  engine.revokesLeases = ask
+  const issuing = issue(leased)
+  await vi.waitFor(() => expect(ask).toHaveBeenCalledOnce())
+  leaving.abort(new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked'))
+  await expect(issuing).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
+  answer(false)
+  await Promise.all(tracked)
+  expect(sent('engine/creds/x')).toBe(0)
+  expect(sent('auth/token/revoke-self')).toBe(1)
+})
+
 test('a block ends the login, also where nothing was leased', async () => {
   const stored: Source<string> = {
     type: 'test',

@@ -146,6 +146,23 @@ test('at the end every token is revoked, also one that something depends on', as
   expect(vi.getTimerCount()).toBe(0)
 })
 
+test('a token that is said to be dead is revoked all the same, and the log says where it can not be', async () => {
+  let refused = false
+  const setup = setting(async ({ path }) => {
+    if (path === 'auth/token/revoke-self' && refused) throw refusal(403)
+    return {}
+  })
+  const { tokens, revoked, surroundings, revocations } = personal(setup)
+  for (refused of [false, true]) {
+    const held = await tokens.acquire(alice(), never)
+    held.token.declareDead()
+    await held.end()
+  }
+  expect(revoked()).toBe(2)
+  expect(revocations.size).toBe(0)
+  expect(surroundings.lines).toEqual([expect.objectContaining({ level: 'warn' })])
+})
+
 test('a token that is dead already needs no second revocation', async () => {
   const { tokens, revocations } = personal(
     setting(async ({ path }) => {
