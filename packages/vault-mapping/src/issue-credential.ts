@@ -188,7 +188,7 @@ class Making {
       return { value, principal, expiresAt: new Date(expiresAt), release }
     }
     // With a token that may not revoke leases, the lease ends with the token, and with nothing else.
-    if (engine.isPersonal && !(await engine.revokesLeases(token))) void 0
+    if (engine.isPersonal && !(await engine.revokesLeases(token))) void token.retire()
     const leased = new HeldLease(lease, this.#held, engine)
     return {
       value,
