@@ -147,11 +147,12 @@ function read({ status, headers, body }: Answer, circumstances: Circumstances): 
     return envelope ?? fail('malformed', `${status}: the answer is not what the API says`, { status, uncertain: true })
   }
   if (MEANT.has(status) && !isRefusal(json)) {
-    const text = `${status}: it is not Vault who says so: the answer is not what the API says`
+    const advice = by.startsWith('http:') ? '; does it speak https there?' : ''
+    const text = `${status}: it is not Vault who says so: the answer is not what the API says${advice}`
     return fail('malformed', text, { uncertain: false })
   }
   const errors = isRecord(json) ? textsOf(json['errors']) : []
-  const texts = serverTexts(errors, { token: request.token?.reveal(), body: request.body })
+  const texts = serverTexts([...errors, ...stateOf(json)], { token: request.token?.reveal(), body: request.body })
   return fail('status', texts === '' ? `${status}` : `${status}: ${texts}`, {
     status,
     uncertain: status >= 500,
@@ -159,6 +160,13 @@ function read({ status, headers, body }: Answer, circumstances: Circumstances): 
     retryAt: status === 429 || status === 503 ? retryAtOf(headers['retry-after'], now) : undefined,
     envelope: isRecord(json) && 'data' in json ? envelopeOf(json, sentAt) : undefined,
   })
+}
+
+/** What `sys/health` says where a node does not serve, besides its status. */
+function stateOf(json: unknown): readonly string[] {
+  if (!isRecord(json)) return []
+  if (json['initialized'] === false) return ['Vault is not initialized']
+  return json['sealed'] === true ? ['Vault is sealed'] : []
 }
 
 /** Whether an answer is in the form in which Vault says no: a proxy before it says so in its own. */

@@ -11,15 +11,15 @@ export interface RequestSecrets {
 }
 
 /**
- * What the server said went wrong, for an operator to read: bounded, printable ASCII, and without whatever looks like a
- * token or was part of the request, but for the name of its role.
+ * What the server said went wrong, for an operator to read: one bounded line of printable ASCII, without whatever looks
+ * like a token or was part of the request, but for the name of its role.
  */
 export function serverTexts(errors: readonly string[], { token, body = {} }: RequestSecrets): string {
   let text = errors.join('; ')
   const given = Object.entries(body).flatMap(([name, value]) => (name === 'role' ? [] : [value]))
   for (const value of [token, ...given])
     if (typeof value === 'string' && value.length >= MIN_SECRET) text = text.replaceAll(value, CUT)
-  return plain(text.replace(TOKENS, CUT))
+  return plain(text.replace(TOKENS, CUT).replace(/\s+/g, ' ').trim())
 }
 
 /** Escapes all but printable ASCII, and cuts what is too long. */

@@ -32,6 +32,12 @@ test('What the request held is cut out, but for the name of its role', () => {
   )
 })
 
+test('The texts are one line', () => {
+  expect(serverTexts(['1 error occurred:\n\t* permission denied\n\n'], none)).toBe(
+    '1 error occurred: * permission denied',
+  )
+})
+
 test('A token at the edge of what is shown is cut out before the rest is', () => {
   const text = serverTexts([`${'x'.repeat(290)} ${JWT}`], none)
   expect(text).toBe(`${'x'.repeat(290)} [cut out]`)

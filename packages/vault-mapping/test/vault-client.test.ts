@@ -389,7 +389,7 @@ test('What the server says is told without what looks like a secret', async () =
     body: { role_id: 'r', secret_id: 'long secret-id' },
   })
   expect(error.message).toBe(
-    `POST auth/approle/login at ${server.origin}: 400: no \\u{202e}\\u{a}role for [cut out]; token [cut out]; [cut out]`,
+    `POST auth/approle/login at ${server.origin}: 400: no \\u{202e} role for [cut out]; token [cut out]; [cut out]`,
   )
 })
 

@@ -236,7 +236,9 @@ describe.runIf(isAvailable('a Vault lab that can be stopped', [...missing(), ...
       expect(await registry.check()).toEqual({ vault: undefined })
       await lab.seal()
       try {
-        expect(await registry.check()).toMatchObject({ vault: { code: 'ERR_DELEGATION_UNAVAILABLE' } })
+        const { vault } = await registry.check()
+        const cause = { message: `GET sys/health at ${lab.address}: 503: Vault is sealed` }
+        expect(vault).toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE', cause })
       } finally {
         await lab.unseal()
       }

@@ -123,7 +123,8 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a client of a real serv
       expect(wrong.message).toMatch(/"tls.serverName".*ERR_TLS_CERT_ALTNAME_INVALID/)
 
       const plain = await failing(clientOf(lab.address.replace('https:', 'http:')), secretAt())
-      expect(plain).toMatchObject({ kind: 'status', status: 400 })
+      expect(plain).toMatchObject({ kind: 'malformed', uncertain: false })
+      expect(plain.message).toMatch(/: 400: .*does it speak https there\?$/)
     })
 
     test('No variable turns the check of certificates off', async () => {
