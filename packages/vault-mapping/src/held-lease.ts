@@ -105,7 +105,7 @@ export class HeldLease {
   async #renew(): Promise<void> {
     const { clock, log } = this.#engine
     // Nobody is served now: somebody may come until it ends.
-    if (this.#retention?.coveredUntil === undefined) {
+    if (!this.#isNeeded) {
       if (this.isLive) this.#schedule(this.#grace / 2)
       return
     }
@@ -114,7 +114,7 @@ export class HeldLease {
       this.#failures = 0
       // What ended meanwhile stays ended, whatever the answer.
       if (this.#state !== 'live') return
-      this.#retention.extend(new Date(this.expiresAt))
+      this.#retention?.extend(new Date(this.expiresAt))
       if (this.#isExtensible) this.#schedule()
     } catch (error) {
       if (this.#state !== 'live') return
@@ -131,6 +131,11 @@ export class HeldLease {
       const delay = retryDelay(this.#failures, this.expiresAt - clock.now(), this.#grace)
       if (delay !== undefined) this.#schedule(delay)
     }
+  }
+
+  /** Whether a live session is served with it. */
+  get #isNeeded(): boolean {
+    return this.#state === 'live' && this.#retention?.coveredUntil !== undefined
   }
 
   /** Whether a renewal can put its end off. */
@@ -150,7 +155,8 @@ export class HeldLease {
       if (!(error instanceof VaultError) || (error.status ?? 0) < 500) throw error
       log.debug({ err: error }, 'a token could not be renewed')
     }
-    if (this.#renewable) await this.#renewLease()
+    // Meanwhile it may have ended, or its last session left.
+    if (this.#renewable && this.#isNeeded) await this.#renewLease()
     this.#grace = graceOf(this.expiresAt - clock.now())
   }
 

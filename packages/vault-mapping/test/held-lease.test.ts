@@ -407,3 +407,24 @@ test('a batch token can not be revoked, so that its leases are', async () => {
     expect(sent('sys/leases/revoke')).toBe(1)
   }
 })
+
+test('what ends, or is left by its last session, while its token is renewed is not renewed itself', async () => {
+  for (const how of ['end', 'leave']) {
+    let answer = (): void => {}
+    const reply: Reply = ({ path }) =>
+      path === 'auth/token/renew-self'
+        ? new Promise((resolve) => (answer = () => resolve({ auth: auth(2 * HOUR) })))
+        : Promise.resolve({})
+    const { lease, retention, sent } = setting({ reply, tokenLife: 1.2 * HOUR })
+    lease.renewFor(retention)
+    await vi.advanceTimersByTimeAsync(0.75 * HOUR)
+    expect(sent('auth/token/renew-self')).toBe(1)
+    if (how === 'end') await lease.end('evicted')
+    else retention.coveredUntil = undefined
+    answer()
+    await vi.advanceTimersByTimeAsync(HOUR)
+    expect(sent('sys/leases/renew')).toBe(0)
+    expect(lease.isLive).toBe(false)
+    expect(vi.getTimerCount()).toBe(0)
+  }
+})

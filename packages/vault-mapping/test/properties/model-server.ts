@@ -71,8 +71,9 @@ export class ModelServer {
     return endedBy === undefined && Date.now() < until
   }
 
-  exists({ endedBy, until, token }: ServerLease): boolean {
-    return endedBy === undefined && Date.now() < until && this.lives(token)
+  /** Whether a lease is there, and will be for more than `margin`. */
+  exists({ endedBy, until, token }: ServerLease, margin = 0): boolean {
+    return endedBy === undefined && Date.now() + margin < Math.min(until, token.until) && this.lives(token)
   }
 
   /** One request: it takes its time, and fails as it comes. */
