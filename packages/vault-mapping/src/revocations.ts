@@ -110,16 +110,19 @@ export class Revocations {
 
   /** A server that does not answer one is not asked for the others in this round. Resolves with how many were done. */
   async #tryAll(): Promise<number> {
-    const left = [...this.#pending]
+    const left = [...this.#pending].reverse()
     let isDown = false
     let done = 0
     const work = async (): Promise<void> => {
       for (let next = left.pop(); next !== undefined && !isDown; next = left.pop()) {
         const outcome = await this.#attempt(next)
         if (outcome === 'down') isDown = true
+        const isPending = this.#pending.delete(next)
+        // Behind the others: where it hangs in each round, they have their turn before.
+        if (outcome !== 'done' && isPending) this.#pending.add(next)
         if (outcome !== 'done') continue
         done++
-        if (this.#pending.delete(next)) await next.settled?.()
+        if (isPending) await next.settled?.()
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, work))

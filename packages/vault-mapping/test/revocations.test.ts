@@ -81,6 +81,17 @@ test('one that the server refuses does not keep it from the others, also at the 
   expect(others.filter(({ settled }) => settled.mock.calls.length === 1)).toHaveLength(30)
 })
 
+test('those that hang in each round do not keep the server from being asked for the others', async () => {
+  const revocations = new Revocations(testSurroundings())
+  const others = Array.from({ length: 3 }, () => flaky(1))
+  const hanging = (): ReturnType<typeof flaky> => flaky(1_000)
+  for (const one of [...Array.from({ length: 20 }, hanging), ...others, ...Array.from({ length: 20 }, hanging)])
+    await revocations.carryOut(one)
+  await vi.advanceTimersByTimeAsync(5 * MINUTE)
+  expect(others.map(({ settled }) => settled.mock.calls.length)).toEqual([1, 1, 1])
+  expect(revocations.size).toBe(40)
+})
+
 test('what comes back is asked for all of them at once', async () => {
   const revocations = new Revocations(testSurroundings())
   let down = true
