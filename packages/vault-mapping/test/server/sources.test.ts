@@ -57,7 +57,10 @@ describe.runIf(isAvailable('the Vault lab', missing()))('at a real server', () =
     test('gives each user the own secret and nobody another one', async () => {
       await put('alice/vcenter', { username: 'alice@vsphere.local', password: 'kept-for-alice' })
       await put('bob/vcenter', { username: 'bob@vsphere.local', password: 'of bob' })
-      expect(login(await source().obtain(as(alice)))).toEqual({ username: 'alice@vsphere.local', password: 'kept-for-alice' })
+      expect(login(await source().obtain(as(alice)))).toEqual({
+        username: 'alice@vsphere.local',
+        password: 'kept-for-alice',
+      })
       expect(login(await source().obtain(as(bob)))).toEqual({ username: 'bob@vsphere.local', password: 'of bob' })
       await expect(source().obtain(as(alice, 'bob'))).rejects.toMatchObject({ name: 'VaultError', status: 403 })
     })
