@@ -6,6 +6,7 @@ import { jwtLogin } from '../src/logins/jwt-login.ts'
 import { checkOptions, type VaultMappingOptions } from '../src/options.ts'
 import { database } from '../src/sources/database.ts'
 import { databaseStatic } from '../src/sources/database-static.ts'
+import { pki } from '../src/sources/pki.ts'
 import type { Source } from '../src/sources/source.ts'
 import { ssh } from '../src/sources/ssh.ts'
 
@@ -101,6 +102,16 @@ test('targets that could give one role or path to two users are a TypeError that
   expect(() => checkOptions({ ...good, targets: { hosts: principals } })).toThrow(
     /^"targets.hosts" and "targets.hosts"/,
   )
+})
+
+test('names in certificates that could be those of two users are a TypeError', () => {
+  const names = (more: object) => () =>
+    checkOptions({ ...good, targets: { api: pki({ role: 'users', commonName: '{principal}', ...more }) } })
+  expect(names({ altNames: ['{principal}@a.example', 'admin-{principal}@a.example'] })).toThrow(/^"targets.api" and/)
+  expect(names({ uriSans: ['spiffe://a.example/{principal}', 'spiffe://a.example/{principal}-admin'] })).toThrow(
+    TypeError,
+  )
+  expect(names({ altNames: ['{principal}@a.example', '{principal}.a.example'] })).not.toThrow()
 })
 
 test.each([undefined, null, 'options'])('%j in place of options is a TypeError', (options) => {

@@ -46,6 +46,8 @@ export function pki(options: PkiOptions): Source<CertificateCredential> {
     claims: [
       { kind: `${mount}/issue/`, template: role },
       { kind: `common names of ${mount}`, template: commonName },
+      ...altNames.map((template) => ({ kind: `alternative names of ${mount}`, template })),
+      ...uriSans.map((template) => ({ kind: `URIs of ${mount}`, template })),
     ],
     async obtain({ who, clock, make }) {
       const name = commonName.fill(who)
