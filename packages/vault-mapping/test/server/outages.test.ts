@@ -14,6 +14,7 @@ import {
   optionsFor,
   registryOf,
   sessionsOf,
+  usableTokens,
   whoAmI,
 } from './support.ts'
 
@@ -174,7 +175,7 @@ describe.runIf(isAvailable('a Vault lab that can be stopped', [...missing(), ...
       try {
         for (let count = 0; count < 3; count++)
           expect(await failureOf(registry.delegate('vault', dora, billing))).toMatchObject(unavailable)
-        expect(await lab.accessors()).toHaveLength(1)
+        expect(await usableTokens(lab)).toHaveLength(1)
       } finally {
         await lab.postgresql.restart()
       }
@@ -215,7 +216,7 @@ describe.runIf(isAvailable('a Vault lab that can be stopped', [...missing(), ...
         const failure = await failureOf(registry.delegate('vault', await sessionOf('dora'), vcenter))
         expect(failure).toMatchObject(unavailable)
         expect(String((failure.error.cause as Error).message)).toContain('tls.ca')
-        expect(await lab.accessors()).toEqual([])
+        expect(await usableTokens(lab)).toEqual([])
       } finally {
         await other.dispose()
       }

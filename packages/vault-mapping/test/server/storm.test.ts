@@ -5,7 +5,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { database } from '../../src/sources/database.ts'
 import { kv2 } from '../../src/sources/kv2.ts'
 import { vaultMapping } from '../../src/vault-mapping.ts'
-import { dynamicUsers, eventually, givePersonalRoles, optionsFor, registryOf, sessionsOf, whoAmI } from './support.ts'
+import {
+  dynamicUsers,
+  eventually,
+  givePersonalRoles,
+  optionsFor,
+  registryOf,
+  sessionsOf,
+  usableTokens,
+  whoAmI,
+} from './support.ts'
 
 /** Repeats the choices of another run. */
 const SEED = Number(process.env['STORM_SEED'] ?? Date.now() % 2 ** 31)
@@ -74,13 +83,7 @@ describe.runIf(isAvailable('a Vault lab that can be killed', [...missing(), ...u
     /** The tokens that our logins got and can be used: a server that is killed may leave some that it was revoking. */
     async function livingTokens(kills: readonly number[]): Promise<readonly string[]> {
       const answered = answeredLogins(kills)
-      const living: string[] = []
-      for (const accessor of await lab.accessors()) {
-        const { status, body } = await lab.request('POST', 'auth/token/lookup-accessor', { accessor })
-        const canBeUsed = status === 200 && (body as { data: { num_uses: number } }).data.num_uses >= 0
-        if (canBeUsed && answered.has(accessor)) living.push(accessor)
-      }
-      return living
+      return (await usableTokens(lab)).filter((accessor) => answered.has(accessor))
     }
 
     /** What the server has left, but for database users that it made and was killed before it leased them. */
