@@ -1,18 +1,10 @@
 // Runs the domain and the web server until Ctrl-C or SIGTERM, and says how to use them.
+import { table, untilEnded, write } from '../terminal.ts'
 import { accounts, keytabs, passwords } from './accounts.ts'
 import { activeDirectory } from './active-directory.ts'
 import { apacheBackend } from './apache-backend.ts'
 
-const write = (text = ''): void => {
-  process.stdout.write(`${text}\n`)
-}
-const table = (rows: readonly (readonly [string, string])[]): string => {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')
-}
-const end = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve())
-})
+const end = untilEnded()
 
 try {
   await using lab = await activeDirectory()

@@ -1,18 +1,10 @@
 // Runs the server, with PostgreSQL, OpenLDAP and an SSH server, until Ctrl-C or SIGTERM, and says how to use it.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { table, untilEnded, write } from '../terminal.ts'
 import { vault } from './vault.ts'
 
-const write = (text = ''): void => {
-  process.stdout.write(`${text}\n`)
-}
-const table = (rows: readonly (readonly [string, string])[]): string => {
-  const width = Math.max(...rows.map(([name]) => name.length))
-  return rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`).join('\n')
-}
-const end = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve())
-})
+const end = untilEnded()
 
 try {
   await using lab = await vault({ postgresql: true, ldap: true, ssh: true })
