@@ -19,7 +19,10 @@ export interface VaultMappingOptions<T extends Targets = Targets> {
   readonly namespace?: string | undefined
   readonly tls?:
     | {
-        /** The authorities that Vault's certificate may be from: PEM, or the absolute path of a file. Default: the system's. */
+        /**
+         * The authorities that Vault's certificate may be from: PEM, or the absolute path of a file. Default: those that
+         * Node trusts, `NODE_EXTRA_CA_CERTS` among them.
+         */
         readonly ca?: string | undefined
         /** The name that Vault's certificate must have. Default: the host of the address. */
         readonly serverName?: string | undefined
@@ -37,7 +40,10 @@ export interface VaultMappingOptions<T extends Targets = Targets> {
   readonly tries?: number | undefined
   /** How long obtaining a credential may take, in milliseconds. Default: the registry's `deadline`. */
   readonly deadline?: number | undefined
-  /** How many connections to Vault there are at most, and how many credentials are obtained at once. Default: 16. */
+  /**
+   * How many connections there are at most to each address, and how many credentials are obtained at once, up to 1,000.
+   * Default: 16.
+   */
   readonly connections?: number | undefined
   /** How many requests for credentials may wait besides. Default: 10,000. */
   readonly maxQueued?: number | undefined
@@ -45,7 +51,7 @@ export interface VaultMappingOptions<T extends Targets = Targets> {
   readonly maxAge?: number | undefined
   /** With `jwtLogin`: how many Vault tokens are kept that no lease needs. Default: 10,000. */
   readonly maxTokens?: number | undefined
-  /** With `jwtLogin`: how long a Vault token is kept that no lease needs, in milliseconds. Default: 60,000. */
+  /** With `jwtLogin`: how long a Vault token is kept that no lease needs, in milliseconds, from 1,000. Default: 60,000. */
   readonly maxTokenIdle?: number | undefined
 }
 

@@ -50,7 +50,7 @@ export interface VaultClientOptions {
   /** Origins, `https://vault.example.com:8200`; asked in this order, the one that answered last first. */
   readonly addresses: readonly string[]
   readonly namespace: string | undefined
-  /** PEM; the system's authorities where it is absent. */
+  /** PEM; the authorities that Node trusts where it is absent. */
   readonly ca: string | undefined
   readonly serverName: string | undefined
   /** Of one try, in milliseconds. */
