@@ -428,7 +428,7 @@ test('whatever happens, Vault keeps nothing that nobody needs, and nothing is se
           expect(unhandled).toEqual([])
         },
       ),
-      { ...runs(150), seed: Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31) },
+      { ...runs(500), seed: Number(process.env['FC_SEED'] ?? Date.now() % 2 ** 31) },
     )
   } finally {
     process.off('unhandledRejection', note)
