@@ -305,7 +305,8 @@ class House {
     await vi.advanceTimersByTimeAsync(20 * SECOND)
     for (const kept of this.kept) this.#release(kept, 'evicted')
     this.check()
-    await vi.advanceTimersByTimeAsync(90 * SECOND)
+    // Until idle tokens have been swept, at the latest.
+    await vi.advanceTimersByTimeAsync(100 * SECOND)
   }
 
   async dispose(): Promise<void> {
