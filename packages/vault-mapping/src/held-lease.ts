@@ -59,7 +59,7 @@ export class HeldLease {
   /** Ends it at the server: by itself, or with its token. Resolves when that is done, or is going to be tried again. */
   async end(reason: ReleaseReason): Promise<void> {
     if (this.#state === 'ended') return
-    const { clock, isPersonal, revocations } = this.#engine
+    const { clock, isPersonal, log, revocations } = this.#engine
     const { token } = this.#held
     const isOver = this.#state === 'dead' || token.isOver || clock.now() >= this.#endsBy
     this.#state = 'ended'
@@ -70,6 +70,11 @@ export class HeldLease {
     // A token that is going to be revoked takes its leases with it.
     const goesWithToken = token.holds === 1 && !token.isBatch && token.isRetired
     if (goesWithToken || !(await this.#engine.revokesLeases(token))) {
+      if (!goesWithToken && !isPersonal)
+        log.warn(
+          {},
+          'a lease could not be revoked: the policy of this server does not allow it, so it ends at its time',
+        )
       void token.retire()
       return this.#held.end()
     }

@@ -77,7 +77,7 @@ async function tokenFor(
   const held = await tokens.acquire(session, signal)
   if (!leased || (tokens.acquireAlone === undefined && !held.token.isBatch)) return held
   if (await engine.revokesLeases(held.token)) return held
-  if (signal.aborted && endOf(signal) === 'revoked') void held.token.retire()
+  if (engine.isPersonal && signal.aborted && endOf(signal) === 'revoked') void held.token.retire()
   await held.end()
   if (tokens.acquireAlone === undefined || held.token.isBatch) {
     const message = 'the Vault token is a batch token, and may not revoke leases: nothing could end what it makes'

@@ -313,6 +313,17 @@ test('a token that is said to be dead may live, and not look itself up: its leas
   expect(finish).toHaveBeenCalledOnce()
 })
 
+test('where the token of everybody may not revoke leases, the log says what a block has left', async () => {
+  for (const personal of [true, false]) {
+    const { lease, newLease, engine, surroundings, sent } = setting({ personal })
+    newLease()
+    engine.revokesLeases = async () => false
+    await lease.end('revoked')
+    expect(sent('sys/leases/revoke')).toBe(0)
+    expect(surroundings.lines).toHaveLength(personal ? 0 : 1)
+  }
+})
+
 test('a revocation that has to wait keeps the token that it needs', async () => {
   let down = true
   const reply: Reply = async ({ path }) => {
