@@ -47,6 +47,11 @@ export interface VaultMappingOptions<T extends Targets = Targets> {
   readonly connections?: number | undefined
   /** How many requests for credentials may wait besides. Default: 10,000. */
   readonly maxQueued?: number | undefined
+  /**
+   * Whether a credential is for all tokens of a user with the same rights, or for one token: where roles of `jwtLogin` look
+   * at claims that are no part of a session's rights. Default: `'user'`.
+   */
+  readonly reuse?: 'user' | 'token' | undefined
   /** How long a credential is kept, renewals included, in milliseconds. Default: the registry's `cache.maxAge`. */
   readonly maxAge?: number | undefined
   /** With `jwtLogin`: how many Vault tokens are kept that no lease needs. Default: 10,000. */
@@ -69,6 +74,7 @@ export interface CheckedOptions {
   readonly deadline: number | undefined
   readonly connections: number
   readonly maxQueued: number
+  readonly reuse: 'user' | 'token'
   readonly maxAge: number | undefined
   readonly maxTokens: number
   readonly maxTokenIdle: number
@@ -86,20 +92,21 @@ const KNOWN: readonly (keyof VaultMappingOptions)[] = [
   'deadline',
   'connections',
   'maxQueued',
+  'reuse',
   'maxAge',
   'maxTokens',
   'maxTokenIdle',
 ]
 
-const NAMESPACE = /^[A-Za-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*\/?$/
+const NAMESPACE = /^(?!.*\.\.)(?:[\w-][\w.@:=~-]*\/)*[\w-][\w.@:=~-]*\/?$/
 const MAX_DELAY = 2 ** 31 - 1
 
 /** @throws TypeError naming the option that is wrong. */
 export function checkOptions(options: VaultMappingOptions): CheckedOptions {
   checkKnown(options, KNOWN, 'vaultMapping')
-  const { namespace, tls = {}, login, targets } = options
+  const { namespace, tls = {}, login, targets, reuse = 'user' } = options
   if (namespace !== undefined && !(typeof namespace === 'string' && NAMESPACE.test(namespace)))
-    throw new TypeError('"namespace" must be names of letters, digits, "_" and "-", separated by "/"')
+    throw new TypeError('"namespace" must be names of ASCII letters, digits and ._@:=~-, separated by "/"')
   checkKnown(tls, ['ca', 'serverName'], 'tls')
   if (
     tls.serverName !== undefined &&
@@ -109,6 +116,7 @@ export function checkOptions(options: VaultMappingOptions): CheckedOptions {
   if (typeof login?.logIn !== 'function') throw new TypeError('"login" must be made by one of the login methods')
   const { principal = { issuers: undefined } } = options
   checkKnown(principal, ['issuers', 'links'], 'principal')
+  if (reuse !== 'user' && reuse !== 'token') throw new TypeError("\"reuse\" must be 'user' or 'token'")
   const { issuers, links } = principal as Partial<PrincipalMappingOptions>
   return {
     addresses: checkAddresses(options.address),
@@ -123,6 +131,7 @@ export function checkOptions(options: VaultMappingOptions): CheckedOptions {
     deadline: options.deadline === undefined ? undefined : numberOf(options.deadline, 'deadline', 1, MAX_DELAY, 1),
     connections: numberOf(options.connections, 'connections', 1, 1_000, 16),
     maxQueued: numberOf(options.maxQueued, 'maxQueued', 1, 1_000_000, 10_000),
+    reuse,
     maxAge: options.maxAge === undefined ? undefined : numberOf(options.maxAge, 'maxAge', 1, MAX_DELAY, 1),
     maxTokens: numberOf(options.maxTokens, 'maxTokens', 1, 1_000_000, 10_000),
     maxTokenIdle: numberOf(options.maxTokenIdle, 'maxTokenIdle', 1_000, MAX_DELAY, 60_000),

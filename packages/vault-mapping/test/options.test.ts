@@ -35,6 +35,7 @@ test('what is left out has its default', () => {
     connections: 16,
     maxQueued: 10_000,
     maxTokens: 10_000,
+    reuse: 'user',
     maxTokenIdle: 60_000,
     deadline: undefined,
     maxAge: undefined,
@@ -56,6 +57,9 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ namespace: '../root' }, /^"namespace"/],
   [{ namespace: 'a b' }, /^"namespace"/],
   [{ namespace: 'a//b' }, /^"namespace"/],
+  [{ namespace: 'a/..' }, /^"namespace"/],
+  [{ namespace: 'a..b' }, /^"namespace"/],
+  [{ namespace: 'a+b' }, /^"namespace"/],
   [{ tls: null }, /^"tls" takes an object/],
   [{ tls: { rejectUnauthorized: false } }, /^"rejectUnauthorized" is not an option of tls/],
   [{ tls: { ca: 'certificate' } }, /^"tls.ca"/],
@@ -81,6 +85,7 @@ test.each<[Record<string, unknown>, RegExp]>([
   [{ maxQueued: -1 }, /^"maxQueued"/],
   [{ deadline: 2 ** 31 }, /^"deadline"/],
   [{ maxAge: 0 }, /^"maxAge"/],
+  [{ reuse: 'never' }, /^"reuse" must be 'user' or 'token'/],
   [{ maxTokens: 0 }, /^"maxTokens"/],
   [{ maxTokenIdle: 0 }, /^"maxTokenIdle"/],
   [{ tiemout: 5_000 }, /^"tiemout" is not an option of vaultMapping/],
@@ -133,6 +138,10 @@ test('the authorities are PEM, or the path of a file with PEM', () => {
   expect(checkOptions({ ...good, tls: { ca: path } }).ca).toBe(pem)
   writeFileSync(path, 'nothing')
   expect(() => checkOptions({ ...good, tls: { ca: path } })).toThrow(/^"tls.ca" must be PEM/)
+})
+
+test('a namespace may be named after a domain', () => {
+  expect(checkOptions({ ...good, namespace: 'corp.example/team@eu' }).namespace).toBe('corp.example/team@eu')
 })
 
 test('a slash at the end of a namespace is dropped', () => {
