@@ -76,6 +76,15 @@ export interface PrincipalMapping {
   linked(a: Identity, b: Identity): boolean
 }
 
+const RULE_MEMBERS: ReadonlySet<string> = new Set([
+  'issuer',
+  'claim',
+  'template',
+  'table',
+  'principal',
+  'pattern',
+  'acceptMutableClaim',
+])
 const MAX_BYTES = 255
 const ASCII = /^[\x20-\x7e]+$/
 const LOOSE_SPACE = /^ | $| {2}/
@@ -138,6 +147,9 @@ function denied(message: string): DelegationError {
 
 function readRule(given: PrincipalRule, option: string, spell: Spell, insensitive: boolean, links: Links): Rule {
   if (given === null || typeof given !== 'object') throw new TypeError(`"${option}" must be a rule`)
+  // A misspelled pattern would let everything through.
+  const unknown = Object.keys(given).find((name) => !RULE_MEMBERS.has(name))
+  if (unknown !== undefined) throw new TypeError(`"${option}.${printable(unknown, 64)}" is not a member of a rule`)
   const { issuer, claim, template, table, principal, pattern, acceptMutableClaim } = given as Partial<
     ClaimRule & TemplateRule & TableRule & FunctionRule
   >

@@ -606,3 +606,10 @@ test('a mapping is frozen, and its members need no receiver', () => {
     true,
   ])
 })
+
+test('a misspelled member of a rule is a TypeError: a pattern that is ignored would let everything through', () => {
+  const rule = { issuer: 'https://idp.example', claim: 'sub', patern: /^[a-z]+$/ }
+  expect(() => principalMapping({ issuers: [rule], case: 'sensitive' })).toThrow(
+    new TypeError('"issuers[0].patern" is not a member of a rule'),
+  )
+})

@@ -107,7 +107,7 @@ export function vaultMapping<const T extends Targets>(
   return {
     type: 'vault',
     request: targetRequest(),
-    reuse: 'user',
+    reuse: checked.reuse,
     maxAge: checked.maxAge,
     deadline: checked.deadline,
     maxConcurrent: connections,

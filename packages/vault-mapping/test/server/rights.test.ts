@@ -21,9 +21,10 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a claim that a role of 
   afterAll(() => lab?.dispose())
 
   test.each([
-    ['is heeded for each token where it is a part of the rights', true],
-    ['else is heeded for the first of the tokens that have the same rights', false],
-  ])('%s', async (_, isRight) => {
+    ['is heeded for each token where it is a part of the rights', true, 'user'],
+    ['is heeded for each token where nothing is reused for another', false, 'token'],
+    ['else is heeded for the first of the tokens that have the same rights', false, 'user'],
+  ] as const)('%s', async (_, isRight, reuse) => {
     const { issuer, audience } = lab.tokens
     const verifier = oidcVerifier({
       issuers: [{ issuer }],
@@ -33,11 +34,12 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a claim that a role of 
     const sessionOf = async (claims: object) => verifier.verify(await lab.tokens.sign({ sub: 'dora', ...claims }))
     const vcenter = kv2({ mount: lab.mounts.kv2, path: 'users/{principal}/vcenter' })
     const login = jwtLogin({ role: 'strong', mount: lab.mounts.jwt })
-    const { registry } = registryOf({ vcenter: vaultMapping(optionsFor(lab, { vcenter }, { login })) })
+    const { registry } = registryOf({ vcenter: vaultMapping(optionsFor(lab, { vcenter }, { login, reuse })) })
     try {
       expect((await registry.delegate('vcenter', await sessionOf({ strong: 'yes' }), request)).principal).toBe('dora')
       const other = registry.delegate('vcenter', await sessionOf({}), request)
-      if (isRight) await expect(other).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
+      if (isRight || reuse === 'token')
+        await expect(other).rejects.toMatchObject({ code: 'ERR_DELEGATION_UNAVAILABLE' })
       else expect((await other).principal).toBe('dora')
     } finally {
       await registry[Symbol.asyncDispose]()
