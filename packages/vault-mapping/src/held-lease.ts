@@ -21,7 +21,7 @@ export class HeldLease {
   /** Of what is left at the latest renewal: the token may end sooner than the lease. */
   #grace: number
   #expiresAt: number
-  /** When it ends at the latest: the answer to a renewal may have been lost. */
+  /** When it ends at the latest: it counts from some moment before the answer, and that of a renewal may have been lost. */
   #endsBy: number
   #renewable: boolean
   #state: 'live' | 'dead' | 'ended' = 'live'
@@ -35,7 +35,7 @@ export class HeldLease {
     this.#id = lease.id
     this.#duration = lease.duration
     this.#expiresAt = lease.expiresAt
-    this.#endsBy = lease.expiresAt
+    this.#endsBy = engine.clock.now() + lease.duration
     this.#renewable = lease.renewable
     this.#grace = graceOf(this.expiresAt - engine.clock.now())
   }
@@ -174,7 +174,7 @@ export class HeldLease {
     try {
       const { leaseDuration, renewable, sentAt } = await this.#engine.send('sys/leases/renew', body, this.#held.token)
       this.#expiresAt = sentAt + leaseDuration
-      this.#endsBy = this.#expiresAt
+      this.#endsBy = clock.now() + leaseDuration
       // Granted less than was asked for, it has met its maximum.
       this.#renewable = renewable && leaseDuration >= this.#duration * FULL
     } catch (error) {

@@ -439,3 +439,11 @@ test('what ends, or is left by its last session, while its token is renewed is n
     expect(vi.getTimerCount()).toBe(0)
   }
 })
+
+test('a lease whose answer took long may end as much later than is said, and is revoked until then', async () => {
+  const { lease, sent } = setting({ lease: { duration: HOUR, expiresAt: Date.now() + HOUR - 5_000 } })
+  await vi.advanceTimersByTimeAsync(HOUR - 2_000)
+  expect(lease.isLive).toBe(false)
+  await lease.end('expired')
+  expect(sent('sys/leases/revoke')).toBe(1)
+})
