@@ -140,8 +140,10 @@ export class VaultToken {
    * After a 403, asks whether the token is dead, or only not allowed what was asked. Rejects with a `VaultError` where
    * Vault can't say.
    */
-  askWhetherDead(): Promise<boolean> {
-    if (this.isDead) return Promise.resolve(true)
+  async askWhetherDead(): Promise<boolean> {
+    // The answer to somebody else's question may be older than this one.
+    if (!this.isDead && this.#lookingUp !== undefined) await this.#lookingUp
+    if (this.isDead) return true
     this.#lookingUp ??= this.#lookUp().finally(() => {
       this.#lookingUp = undefined
     })

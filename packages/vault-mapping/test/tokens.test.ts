@@ -298,3 +298,26 @@ test('a token that is given up while the file of another is looked at is not use
   expect((await next).token.isFresh).toBe(true)
   expect(logIn).toHaveBeenCalledTimes(2)
 })
+
+test('whether a token is dead is not told by a question that was asked before it died', async () => {
+  const answers: (() => void)[] = []
+  let isAlive = true
+  const { tokens } = personal(
+    setting(async ({ path }) => {
+      if (path !== 'auth/token/lookup-self') return {}
+      const wasAlive = isAlive
+      await new Promise<void>((resolve) => answers.push(resolve))
+      if (!wasAlive) throw refusal(403)
+      return {}
+    }),
+  )
+  const { token } = await tokens.acquire(alice(), never)
+  const first = token.askWhetherDead()
+  isAlive = false
+  const others = [token.askWhetherDead(), token.askWhetherDead()]
+  for (let count = 0; count < 2; count++) {
+    answers.pop()?.()
+    await vi.advanceTimersByTimeAsync(0)
+  }
+  expect(await Promise.all([first, ...others])).toEqual([false, true, true])
+})

@@ -166,7 +166,6 @@ class House {
     const deadline = setTimeout(() => caller.abort(new Error('too late')), 10 * SECOND)
     let leaseId = ''
     let tries = 0
-    const kills = this.#kills
     const source = this.#source(
       how,
       (id) => (leaseId = id),
@@ -201,8 +200,8 @@ class House {
       const isReason = signal.aborted && error === signal.reason
       const isKnown = error instanceof VaultError || error instanceof DelegationError
       if (!isReason && !isKnown) this.problems.push(`a failure without a name: ${String(error)}`)
-      // Two tokens must have died for a refusal to be told.
-      if (error instanceof VaultError && error.status === 403 && this.#kills < kills + 2 && !this.#endsSoon)
+      // Two tokens must have been revoked for a refusal to be told, the first perhaps long ago.
+      if (error instanceof VaultError && error.status === 403 && this.#kills < 2 && !this.#endsSoon)
         this.problems.push('a refusal that nobody made')
     }
     issueCredential(source, context, surroundings)
