@@ -19,7 +19,7 @@ export function mountsBelow(prefix: string): Mounts {
     appRole: `${prefix}approle`,
     cert: `${prefix}cert`,
     kubernetes: `${prefix}kubernetes`,
-    kv2: `${prefix}kv`,
+    kv2: `${prefix}secret`,
     kv1: `${prefix}kv1`,
     database: `${prefix}database`,
     ldap: `${prefix}ldap`,

@@ -48,7 +48,7 @@ describe.runIf(isAvailable('the Vault lab', missing()))('a server at VAULT_ADDR'
     vi.stubEnv('VAULT_CACERT', other.ca)
     const lab = await vault({ postgresql: true })
     expect(lab.address).toBe(other.address)
-    expect(lab.mounts.kv2).toMatch(/^mcp-delegation-[0-9a-f]{12}\/kv$/)
+    expect(lab.mounts.kv2).toMatch(/^mcp-delegation-[0-9a-f]{12}\/secret$/)
     expect(await lab.accessors()).toEqual([])
     const token = await login(lab, 'alice')
     const path = `${lab.mounts.kv2}/data/users/alice/billing`

@@ -28,7 +28,7 @@ const SERVING: ReadonlySet<number | undefined> = new Set([429, 472, 473])
  * are renewed while a live session is served with them, and revoked when the registry gives the credential back. Rejects
  * with `ERR_DELEGATION_NO_IDENTITY` where the mapping or Vault has no entry for the user, `ERR_DELEGATION_DENIED` for targets
  * and users that the options or Vault refuse, `ERR_DELEGATION_UNAVAILABLE` for an outage, `ERR_DELEGATION_PROTOCOL` where an
- * operator must act; the cause is a `VaultError`.
+ * operator must act; where Vault was asked, the cause is a `VaultError`.
  * @throws TypeError naming the option that is wrong.
  */
 export function vaultMapping<const T extends Targets>(
