@@ -64,6 +64,8 @@ function entryOf(line: string): Entry | undefined {
 function stored(data: unknown): unknown {
   if (typeof data !== 'object' || data === null) return undefined
   if ('data' in data) return data.data
+  // A refusal: what the server says of it is no secret.
+  if (Object.keys(data).join() === 'error') return undefined
   return 'created_time' in data || 'versions' in data || 'keys' in data ? undefined : data
 }
 

@@ -35,6 +35,7 @@ describe('the secrets in an audit file', () => {
       }) +
       line({ request: kv, response: { data: { created_time: '2026-11-22', version: 2 } } }) +
       line({ request: { ...kv, data: { apiKey: 'of-version-1' } } }) +
+      line({ request: kv, response: { data: { error: 'permission denied' } } }) +
       line({ response: { data: { pin: 'of-no-kv-engine' } } })
     expect([...issuedSecrets(audit)]).toEqual(['12345678', 'of-version-1'])
   })

@@ -82,6 +82,10 @@ export function noIdentity(cause: unknown): DelegationError {
   return new DelegationError('ERR_DELEGATION_NO_IDENTITY', 'Vault has no secret for the caller', { cause })
 }
 
+export function unavailable(message: string, cause?: unknown): DelegationError {
+  return new DelegationError('ERR_DELEGATION_UNAVAILABLE', message, { cause })
+}
+
 export function protocol(message: string, cause?: unknown): DelegationError {
   return new DelegationError('ERR_DELEGATION_PROTOCOL', message, { cause })
 }

@@ -1,7 +1,7 @@
 import { FIELD_OPTIONS, type FieldOptions, fieldMapping, type StoredCredentials, type StoredKind } from '../fields.ts'
 import { checkKnown } from '../known-options.ts'
 import { mountPath, pathTemplate } from '../paths.ts'
-import { type Data, dataOf, denied, hasStatus, isAbsence, noIdentity, protocol } from './answers.ts'
+import { type Data, dataOf, denied, hasStatus, isAbsence, noIdentity, protocol, unavailable } from './answers.ts'
 import { kvMountProof } from './kv-mount.ts'
 import type { Source, SourceContext } from './source.ts'
 import { maxAgeOf } from './source-options.ts'
@@ -40,6 +40,8 @@ export function kv2<const Kind extends StoredKind = 'password'>(
 
   /** What it means that there is no secret to read. */
   const absence = async (error: unknown, path: string, context: SourceContext): Promise<unknown> => {
+    // All that a read can be wrong about was checked: the engine is not ready, as on a node that has just taken over.
+    if (hasStatus(error, 400)) return unavailable('the KV engine is not ready', error)
     if (!hasStatus(error, 404)) return error
     if (error.envelope() !== undefined) return denied('the secret of the caller was deleted', error)
     try {

@@ -1,7 +1,7 @@
-import { DelegationError, type PasswordCredential, secret } from '@mcp-delegation/core'
+import { type PasswordCredential, secret } from '@mcp-delegation/core'
 import { checkKnown } from '../known-options.ts'
 import { mountPath, nameTemplate } from '../paths.ts'
-import { dataOf, hasStatus, leaseIn, nameIn, roleFailure, textIn } from './answers.ts'
+import { dataOf, hasStatus, leaseIn, nameIn, roleFailure, textIn, unavailable } from './answers.ts'
 import type { Source } from './source.ts'
 import { ttlOf } from './source-options.ts'
 
@@ -43,7 +43,7 @@ export function ldapLibrary(options: LdapLibraryOptions): Source<PasswordCredent
           (unread: unknown) => hasStatus(unread, 400),
         )
         if (unknown) throw roleFailure(error, set)
-        throw new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'all accounts of the set are lent', { cause: error })
+        throw unavailable('all accounts of the set are lent', error)
       })
       const lease = leaseIn(envelope)
       const data = dataOf(envelope)

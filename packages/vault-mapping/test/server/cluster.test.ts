@@ -42,9 +42,12 @@ describe.runIf(isAvailable('a cluster of Vault servers', [...missing(), ...unsto
       const standby = lab.nodes.filter((node) => node !== leader).map(({ address }) => address)
       const { registry } = setting(standby)
       const session = await sessionOf('user-0')
-      expect((await registry.delegate('vault', session, vcenter)).value).toMatchObject({
-        username: 'user-0@vsphere.local',
-      })
+      // A standby says for a while that its KV engine is not ready.
+      const lease = await eventually(
+        () => registry.delegate('vault', session, vcenter).catch((error: Error) => error),
+        (answer) => !(answer instanceof Error),
+      )
+      expect(lease).toMatchObject({ principal: 'user-0@vsphere.local' })
       expect((await registry.delegate('vault', session, { target: 'client' })).value).toMatchObject({
         kind: 'certificate',
       })
@@ -93,13 +96,6 @@ describe.runIf(isAvailable('a cluster of Vault servers', [...missing(), ...unsto
           else await leader.restart()
         }
         await registry[Symbol.asyncDispose]()
-        expect(
-          await eventually(
-            () => lab.accessors(),
-            (accessors) => accessors.length === 0,
-            20_000,
-          ),
-        ).toEqual([])
       },
       90_000,
     )

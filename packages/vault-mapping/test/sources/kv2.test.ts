@@ -102,7 +102,14 @@ test.each([
   await expect(kv2({ path }).obtain(contextOf({ [DATA]: answer }))).rejects.toEqual(failing('ERR_DELEGATION_PROTOCOL'))
 })
 
-test.each([403, 500, 400])('a refusal with %i is passed on', async (status) => {
+test('an engine that is not ready is an outage', async () => {
+  const context = contextOf({ [DATA]: 400 })
+  await expect(kv2({ path: 'users/{principal}/vcenter' }).obtain(context)).rejects.toEqual(
+    failing('ERR_DELEGATION_UNAVAILABLE'),
+  )
+})
+
+test.each([403, 500])('a refusal with %i is passed on', async (status) => {
   await expect(kv2({ path }).obtain(contextOf({ [DATA]: status }))).rejects.toMatchObject({
     name: 'VaultError',
     status,
