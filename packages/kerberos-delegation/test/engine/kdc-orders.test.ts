@@ -50,8 +50,10 @@ test('an order is late at its deadline, and the ticket that comes after all is r
   const held = await engine.obtain(orderFor('first'), obtain)
   kdc.say('hung')
   const [sent, queued] = [orderFor('alice'), orderFor('bob')].map((order) => failureOf(engine.obtain(order, obtain)))
+  expect((await sent)?.kind).toBe('late')
+  // The first that is late has the KDC left alone: by that a second one may be refused at the same moment.
+  expect(['late', 'open']).toContain((await queued)?.kind)
   for (const error of [await sent, await queued]) {
-    expect(error?.kind).toBe('late')
     expect(error?.took).toBeGreaterThan(490)
     expect(error?.took).toBeLessThan(700)
   }
