@@ -1,12 +1,15 @@
 // Tells the story of the example, and fails where it does not happen as told. With --serve it stays.
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileAudit } from '@mcp-delegation/core'
 import { identityProvider } from '@mcp-delegation/labs/identity-provider'
-import { createNarrator, interruption, listenOnLoopback, serveUntilInterrupted } from '@mcp-delegation/labs/story'
+import {
+  createNarrator,
+  type interruption,
+  listenOnLoopback,
+  runStory,
+  serveUntilInterrupted,
+} from '@mcp-delegation/labs/story'
 import { missing, unstoppableBecause, vault } from '@mcp-delegation/labs/vault'
 import { createBilling } from './billing.ts'
 import { configureVault } from './configure-vault.ts'
@@ -33,28 +36,10 @@ if (lacking.length > 0) {
   process.exit(1)
 }
 
-// Before there is anything to leave behind.
-const interrupted = interruption()
-let signal: Awaited<typeof interrupted> | undefined
-void interrupted.then((name) => {
-  signal = name
-})
-const folder = await mkdtemp(join(tmpdir(), 'mcp-delegation-'))
-let told: boolean | undefined
-try {
-  told = await main(join(folder, 'audit.jsonl'))
-} catch (error) {
-  // Ctrl-C in a terminal also ends what was being started.
-  if (signal === undefined) throw error
-} finally {
-  await rm(folder, { recursive: true })
-}
-// What an interrupted story has under way would keep the process.
-if (told === undefined) process.exit((await interrupted) === 'SIGINT' ? 130 : 143)
-process.exitCode = told ? 0 : 1
+await runStory(main)
 
 /** Whether everything happened as told; undefined where the story was interrupted. */
-async function main(auditFile: string): Promise<boolean | undefined> {
+async function main(auditFile: string, interrupted: ReturnType<typeof interruption>): Promise<boolean | undefined> {
   console.log('starting Vault and PostgreSQL')
   await using lab = await vault({ postgresql: true })
   const { postgresql, address, ca } = lab
