@@ -160,7 +160,14 @@ test('a source that fails after a lease was made leaves none behind', async () =
   expect(sent('sys/leases/revoke')).toBe(1)
 })
 
-test('what arrives after the caller has gone is given back', async () => {
+test.each([
+  ['the caller has gone is given back', new Error('gone'), 'sys/leases/revoke'],
+  [
+    'the user was blocked ends together with the login',
+    new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked'),
+    'auth/token/revoke-self',
+  ],
+])('what arrives after %s', async (_what, reason, path) => {
   let answer = (): void => {}
   const { issue, leaving, sent, tracked } = setting((request, signal) =>
     request.path === 'engine/creds/x'
@@ -169,27 +176,11 @@ test('what arrives after the caller has gone is given back', async () => {
   )
   const issuing = issue(leased)
   await vi.waitFor(() => expect(sent('engine/creds/x')).toBe(1))
-  leaving.abort(new Error('gone'))
-  await expect(issuing).rejects.toThrow('gone')
+  leaving.abort(reason)
+  await expect(issuing).rejects.toBe(reason)
   answer()
   await Promise.all(tracked)
-  expect(sent('sys/leases/revoke')).toBe(1)
-})
-
-test('what arrives after the user was blocked ends together with the login', async () => {
-  let answer = (): void => {}
-  const { issue, leaving, sent, tracked } = setting((request, signal) =>
-    request.path === 'engine/creds/x'
-      ? new Promise((resolve) => (answer = () => resolve(creds(request, signal))))
-      : Promise.resolve({}),
-  )
-  const issuing = issue(leased)
-  await vi.waitFor(() => expect(sent('engine/creds/x')).toBe(1))
-  leaving.abort(new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked'))
-  await expect(issuing).rejects.toMatchObject({ code: 'ERR_SESSION_BLOCKED' })
-  answer()
-  await Promise.all(tracked)
-  expect(sent('auth/token/revoke-self')).toBe(1)
+  expect(sent(path)).toBe(1)
 })
 
 test('a login of a user who was blocked meanwhile is given up', async () => {
