@@ -12,7 +12,6 @@ export interface CertificateTexts {
 /** A certificate that was looked at, and its key. */
 export interface ReadCertificate {
   readonly value: CertificateCredential
-  readonly x509: X509Certificate
   /** Of the subject, where it has exactly one, of clean text. */
   readonly commonName: string | undefined
   /** Milliseconds since the epoch. */
@@ -34,7 +33,7 @@ export function readCertificate({ certificate, privateKey, chain }: CertificateT
     const value = { kind: 'certificate', certificate: own, privateKey: secret(privateKey), chain: issuers } as const
     const validUntil = Date.parse(x509.validTo)
     if (Number.isNaN(validUntil)) return undefined
-    return { value: Object.freeze(value), x509, commonName: commonNameOf(x509), validUntil }
+    return { value: Object.freeze(value), commonName: commonNameOf(x509), validUntil }
   } catch {
     return undefined
   }
