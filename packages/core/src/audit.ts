@@ -5,7 +5,14 @@ import { printable } from './text.ts'
 export type AuditSink = (record: AuditRecord) => void | Promise<void>
 
 /** One union on `event`. Strings are bounded, and control and bidirectional characters in them are escaped. */
-export type AuditRecord = DelegationRecord | ExportRecord | ToolRecord | AuthenticationRecord | OtherRecord
+export type AuditRecord =
+  | DelegationRecord
+  | ExportRecord
+  | ToolRecord
+  | ResourceRecord
+  | PromptRecord
+  | AuthenticationRecord
+  | OtherRecord
 
 /** What every record says. Who is undefined where nobody was verified. */
 export interface AuditFields {
@@ -20,6 +27,10 @@ export interface AuditFields {
   /** Why, in words that are safe to show; undefined where nothing was refused and nothing failed. */
   readonly reason: string | undefined
   readonly traceId: string | undefined
+  /** How many refusals this record stands for, where a sink wrote repeated ones as one: from `since` until `at`. */
+  readonly count?: number | undefined
+  /** When the first of `count` refusals was. */
+  readonly since?: Date | undefined
 }
 
 /** Exactly one per call of `delegate`, and one per refresh. */
@@ -55,6 +66,26 @@ export interface ToolRecord extends AuditFields {
   readonly event: 'tool'
   readonly outcome: 'ok' | 'denied' | 'failed'
   readonly tool: string
+  readonly groups: readonly string[]
+  /** Only the arguments that are listed to be audited. */
+  readonly arguments: Readonly<Record<string, unknown>>
+}
+
+/** One per reading of a resource, from the adapter's guard. */
+export interface ResourceRecord extends AuditFields {
+  readonly event: 'resource'
+  readonly outcome: 'ok' | 'denied' | 'failed'
+  /** The name under which it is registered. */
+  readonly resource: string
+  readonly uri: string
+  readonly groups: readonly string[]
+}
+
+/** One per use of a prompt, from the adapter's guard. */
+export interface PromptRecord extends AuditFields {
+  readonly event: 'prompt'
+  readonly outcome: 'ok' | 'denied' | 'failed'
+  readonly prompt: string
   readonly groups: readonly string[]
   /** Only the arguments that are listed to be audited. */
   readonly arguments: Readonly<Record<string, unknown>>

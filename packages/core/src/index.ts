@@ -6,6 +6,8 @@ export type {
   DelegationRecord,
   ExportRecord,
   OtherRecord,
+  PromptRecord,
+  ResourceRecord,
   ToolRecord,
 } from './audit.ts'
 export { pinoAudit } from './audit.ts'
@@ -54,7 +56,7 @@ export type {
 export { firstMapped } from './module.ts'
 export type { CacheOptions, RegistryOptions } from './options.ts'
 export type { ModuleStats } from './overview.ts'
-export type { BackendDecides, Decision, DelegationAttempt, Policy } from './policy.ts'
+export type { BackendDecides, Decision, DelegationAttempt, OperationKind, Policy } from './policy.ts'
 export type { Delegate } from './registry.ts'
 export { DelegationRegistry } from './registry.ts'
 export type { Secret } from './secret.ts'

@@ -77,6 +77,21 @@ export function askPolicy({ policy, log }: CheckedOptions, question: (policy: Po
   )
 }
 
+/** @throws DelegationError where the policy does not let this call of a tool run now. */
+export function checkLimit({ policy, log }: CheckedOptions, session: Session, tool: string): void {
+  if (policy?.limit === undefined) return
+  let retryAfter: unknown
+  try {
+    retryAfter = policy.limit({ session, tool })
+    if (retryAfter === undefined) return
+    if (!(retryAfter instanceof Date)) throw new TypeError('a policy must answer "limit" with a date or undefined')
+  } catch (error) {
+    log.error({ err: error }, 'the policy failed')
+    throw new DelegationError('ERR_TOOL_DENIED', 'the policy refused: the policy failed')
+  }
+  throw new DelegationError('ERR_RATE_LIMITED', 'too many calls: wait before the next one', { retryAfter })
+}
+
 function denied(message: string): DelegationError {
   return new DelegationError('ERR_DELEGATION_DENIED', message)
 }

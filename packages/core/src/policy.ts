@@ -11,7 +11,20 @@ export interface Policy {
   tool(call: { readonly session: Session; readonly tool: string }): Decision
   /** May this session have a credential of `principal` for `target` from this module? */
   delegation(attempt: DelegationAttempt): Decision
+  /** May this session read this resource, by the name under which it is registered? Default: none may be read. */
+  resource?(call: { readonly session: Session; readonly resource: string }): Decision
+  /** May this session get this prompt? Default: none may be had. */
+  prompt?(call: { readonly session: Session; readonly prompt: string }): Decision
+  /**
+   * Counts a call of a tool that is about to run, once: the instant from which the caller may call again where this is
+   * one call too many, `undefined` where it may run. A policy that throws here, or answers anything else, refuses. Default:
+   * no limit.
+   */
+  limit?(call: { readonly session: Session; readonly tool: string }): Date | undefined
 }
+
+/** What a policy decides about besides credentials. */
+export type OperationKind = 'tool' | 'resource' | 'prompt'
 
 /** What a policy is asked about. */
 export interface DelegationAttempt {
@@ -30,6 +43,14 @@ export interface DelegationAttempt {
 export type BackendDecides = 'backend-decides'
 
 const ALLOWED: Decision = Object.freeze({ allowed: true })
+
+/** The policy's answer about an operation. What it has no member for is refused. */
+export function decideOperation(policy: Policy, session: Session, kind: OperationKind, name: string): Decision {
+  if (kind === 'tool') return policy.tool({ session, tool: name })
+  if (kind === 'resource' && policy.resource !== undefined) return policy.resource({ session, resource: name })
+  if (kind === 'prompt' && policy.prompt !== undefined) return policy.prompt({ session, prompt: name })
+  return { allowed: false, reason: `the policy allows no ${kind}s` }
+}
 
 /** Asks `question`; whatever is not a well-formed permission is a refusal. */
 export function decide(question: () => Decision, onError: (error: unknown) => void): Decision {

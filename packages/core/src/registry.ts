@@ -6,9 +6,9 @@ import type { Credential } from './lease.ts'
 import { type Registered, registerModules } from './member.ts'
 import type { InputOf, ModuleMap, ValueOf } from './module.ts'
 import { type CheckedOptions, checkOptions, type RegistryOptions } from './options.ts'
-import { askPolicy } from './order.ts'
+import { askPolicy, checkLimit } from './order.ts'
 import { checkAll, describe, type ModuleStats, statsOf } from './overview.ts'
-import type { Decision } from './policy.ts'
+import { type Decision, decideOperation, type OperationKind } from './policy.ts'
 import { Recorder } from './recorder.ts'
 import { type Cover, type Identity, identityKey, type Session, snapshotOf } from './session.ts'
 import { standingOf } from './standing.ts'
@@ -62,11 +62,22 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
       this.#dispatcher.delegate(name, session, request, call)) as Delegate<M>
   }
 
-  /** The policy's answer for a tool; refuses what is not a session. */
-  decide(session: Session, tool: string): Decision {
+  /** For adapters: the policy's answer for a tool, a resource or a prompt; refuses what is not a session. */
+  decide(session: Session, name: string, kind: OperationKind = 'tool'): Decision {
     const snapshot = snapshotOf(session)
     if (snapshot === undefined) return { allowed: false, reason: 'the session is not valid' }
-    return askPolicy(this.#options, (policy) => policy.tool({ session: snapshot.session, tool }))
+    return askPolicy(this.#options, (policy) => decideOperation(policy, snapshot.session, kind, name))
+  }
+
+  /**
+   * For adapters: counts a call of a tool that is about to run. To be asked once for each call, after `decide`.
+   * @throws DelegationError `ERR_RATE_LIMITED` where this is one call too many, `ERR_TOOL_DENIED` where the policy fails,
+   * `ERR_SESSION_INVALID` for what is not a session.
+   */
+  count(session: Session, tool: string): void {
+    const snapshot = snapshotOf(session)
+    if (snapshot === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the session is not valid')
+    checkLimit(this.#options, snapshot.session, tool)
   }
 
   /**

@@ -25,6 +25,8 @@ export type Session = Readonly<{
   /** For people to read. Never an identity. */
   displayName: string
   groups: ReadonlySet<string>
+  /** Whether `groups` are known to be all of them. Where they are not, nothing may follow from one that is missing. */
+  groupsComplete: boolean
   roles: ReadonlySet<string>
   scopes: ReadonlySet<string>
   /** Who acts for the subject, nearest first. @see https://www.rfc-editor.org/rfc/rfc8693#section-4.1 */
@@ -39,8 +41,11 @@ export type Session = Readonly<{
   token: Secret<string> | undefined
 }>
 
-/** What {@link createSession} takes: a session without its id. */
-export type VerifiedClaims = Omit<Session, 'id' | 'more'> & { readonly more?: Session['more'] | undefined }
+/** What {@link createSession} takes: a session without its id. `groupsComplete` is true where it is left out. */
+export type VerifiedClaims = Omit<Session, 'id' | 'more' | 'groupsComplete'> & {
+  readonly more?: Session['more'] | undefined
+  readonly groupsComplete?: boolean | undefined
+}
 
 /** Turns a token into a session. */
 export interface SessionVerifier {
@@ -188,6 +193,8 @@ export function createSession(verified: VerifiedClaims): Session {
   const { kind } = verified
   if (kind !== 'user' && kind !== 'machine') throw invalid('kind', "'user' or 'machine'")
   const groups = names(verified.groups, 'groups')
+  const { groupsComplete = true } = verified
+  if (typeof groupsComplete !== 'boolean') throw invalid('groupsComplete', 'a boolean')
   const roles = names(verified.roles, 'roles')
   const scopes = names(verified.scopes, 'scopes')
   const act = Object.freeze(names(verified.act, 'act'))
@@ -209,6 +216,7 @@ export function createSession(verified: VerifiedClaims): Session {
       kind,
       displayName,
       groups: fixedSet(groups),
+      groupsComplete,
       roles: fixedSet(roles),
       scopes: fixedSet(scopes),
       act,
@@ -245,6 +253,7 @@ function rights(session: Session): string {
       JSON.stringify([
         session.kind,
         sorted(session.groups),
+        session.groupsComplete,
         sorted(session.roles),
         sorted(session.scopes),
         session.act,

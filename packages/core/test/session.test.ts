@@ -62,6 +62,7 @@ test('says what was verified', () => {
   const { token: _, ...claims } = verified()
   expect(rest).toEqual({
     ...claims,
+    groupsComplete: true,
     id: createHash('sha256').update(TOKEN).digest('base64url'),
   })
   expect(token?.reveal()).toBe(TOKEN)
