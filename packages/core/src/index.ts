@@ -39,6 +39,8 @@ export type {
   SshCertificateCredential,
 } from './kinds.ts'
 export type { Credential } from './lease.ts'
+export type { LiveSessionOptions, OpenedSession } from './live-session.ts'
+export { liveSession } from './live-session.ts'
 export type { Loan } from './loan.ts'
 export type { Logger } from './log.ts'
 export type {
