@@ -3,7 +3,7 @@ import type { ClaimPath, ClaimTest } from './issuer-profile.ts'
 /** The payload of a verified token, or what an introspection endpoint answered. */
 export type Claims = Readonly<Record<string, unknown>>
 
-/** Thrown by {@link stringsAt} for what is neither a list of texts nor a text. */
+/** Thrown by {@link stringsAt} and {@link textsIn} for what is neither a list of texts nor a text. */
 export class MalformedClaim extends Error {}
 
 const isObject = (value: unknown): value is Claims =>
@@ -24,8 +24,9 @@ const isPresent = (value: unknown): boolean =>
   (typeof value === 'string' && value !== '') || (typeof value === 'number' && value > 0)
 
 /** Whether `claims` are what the test asks. */
-export function passes(claims: Claims, { claim, is, present, contains }: ClaimTest): boolean {
+export function passes(claims: Claims, { claim, is, exists, present, contains }: ClaimTest): boolean {
   const value = claimAt(claims, claim)
+  if (exists === true && value === undefined) return false
   if (is === null && value !== undefined) return false
   if (typeof is === 'string' && value !== is) return false
   if (Array.isArray(is) && !is.includes(value)) return false
@@ -41,12 +42,19 @@ export function stringsAt(claims: Claims, paths: readonly ClaimPath[]): Readonly
     if (value === undefined || value === null) continue
     const texts: unknown = typeof value === 'string' ? value.split(' ').filter((text) => text !== '') : value
     if (!Array.isArray(texts)) throw new MalformedClaim('is neither a list nor a text')
-    for (const text of texts) {
-      if (typeof text !== 'string' || text === '') throw new MalformedClaim('holds something that is not a text')
-      found.add(text)
-    }
+    for (const text of textsIn(texts)) found.add(text)
   }
   return found
+}
+
+/** What `values` holds, all of which must be texts that are not empty. */
+export function textsIn(values: Iterable<unknown>): ReadonlySet<string> {
+  const texts = new Set<string>()
+  for (const value of values) {
+    if (typeof value !== 'string' || value === '') throw new MalformedClaim('holds something that is not a text')
+    texts.add(value)
+  }
+  return texts
 }
 
 /** Claims that name the client at one identity provider or another. */

@@ -1,3 +1,4 @@
+export type { GroupResolver } from './group-resolver.ts'
 export type { IntrospectionOptions } from './introspection.ts'
 export type { ClaimPath, ClaimTest, IssuerProfile } from './issuer-profile.ts'
 export { oidcVerifier } from './oidc-verifier.ts'

@@ -6,6 +6,8 @@ export interface ClaimTest {
   readonly claim: ClaimPath
   /** The text that it must be, or one of several; `null`: the claim must be absent. */
   readonly is?: string | readonly string[] | null | undefined
+  /** `true`: it must be there, whatever it holds. */
+  readonly exists?: true | undefined
   /** It must be a text that is not empty, or a number above zero. */
   readonly present?: true | undefined
   /** It must be a text with this in it. */
@@ -30,6 +32,8 @@ export interface IssuerProfile {
   /** Lists, or texts separated by spaces; all of them together. */
   readonly scopes: readonly ClaimPath[]
   readonly groups: readonly ClaimPath[]
+  /** What a token has whose groups are not all of the user's; any of them is enough. Default: nothing says so. */
+  readonly groupsIncomplete?: readonly ClaimTest[] | undefined
   readonly roles: readonly ClaimPath[]
   /** What proves that a person logged in; all must hold. A session without the proof is a machine's. */
   readonly user: readonly ClaimTest[]

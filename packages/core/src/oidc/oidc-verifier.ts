@@ -6,6 +6,7 @@ import type { Session, SessionVerifier } from '../session.ts'
 import { SingleFlight } from '../single-flight.ts'
 import { askMore } from './ask-more.ts'
 import { checkClaims, checkKind } from './check-claims.ts'
+import { resolveGroups } from './group-resolver.ts'
 import { type OidcVerifierOptions, readOptions } from './options.ts'
 import { detailOf, expired, outage, refused } from './refusal.ts'
 import { type SessionSource, sessionOf } from './session-of.ts'
@@ -61,11 +62,21 @@ export function oidcVerifier(options: OidcVerifierOptions): SessionVerifier {
     const { issuer, claims } = await vouchFor(token, verification, signal)
     checkKind(claims)
     const lifetime = checkClaims(claims, issuer.issuer, clock.now(), rules)
-    const source: SessionSource = { ...lifetime, token, claims, issuer: issuer.issuer, profile: issuer.profile, log }
-    const session = sessionOf(source)
+    const checkTime = (option: string): void => {
+      if (lifetime.expiresAt <= clock.now()) throw expired(`"exp" passed while "${option}" ran`)
+    }
+    let source: SessionSource = { ...lifetime, token, claims, issuer: issuer.issuer, profile: issuer.profile, log }
+    let session = sessionOf(source)
+    const { groupResolver } = issuer
+    if (groupResolver !== undefined && (groupResolver.when === 'always' || !session.groupsComplete)) {
+      const groups = await resolveGroups(groupResolver, session, signal, timeout, log)
+      checkTime('groupResolver')
+      source = { ...source, groups, log: silentLog }
+      session = sessionOf(source)
+    }
     if (verifyMore === undefined) return session
     const more = await askMore(verifyMore, session, signal, timeout)
-    if (lifetime.expiresAt <= clock.now()) throw expired('"exp" passed while "verifyMore" ran')
+    checkTime('verifyMore')
     try {
       return sessionOf({ ...source, more, log: silentLog })
     } catch (error) {

@@ -3,6 +3,7 @@ import { type Logger, silentLog } from '../log.ts'
 import type { Session } from '../session.ts'
 import { isTrustworthy } from './bounded-fetch.ts'
 import type { ClaimRules } from './check-claims.ts'
+import { type GroupResolver, groupResolver } from './group-resolver.ts'
 import { type IntrospectionOptions, introspection } from './introspection.ts'
 import type { ClaimPath, IssuerProfile } from './issuer-profile.ts'
 import type { IssuerProfileName } from './profiles.ts'
@@ -17,6 +18,8 @@ export interface IssuerOptions {
   readonly profile?: IssuerProfileName | IssuerProfile | undefined
   /** Where its tokens hold groups, instead of where the profile says: one claim, or the way to a nested one. */
   readonly groups?: ClaimPath | undefined
+  /** Asks somebody else for the groups of a session whose token does not hold them all, or not by name. */
+  readonly groupResolver?: GroupResolver | undefined
   /** Where its keys are, where they are not to be found by discovery. */
   readonly jwksUri?: string | undefined
   /** Asks this issuer about opaque tokens; for one issuer at most, since an opaque token doesn't name its own. */
@@ -37,7 +40,7 @@ export interface OidcVerifierOptions {
   readonly maxTokenAge?: number | undefined
   /** Milliseconds that this machine's clock may be behind its issuers'; default 5,000. Never makes a token live longer. */
   readonly clockTolerance?: number | undefined
-  /** Milliseconds for one request to an issuer, and for one run of `verifyMore`; default 5,000. */
+  /** Milliseconds for one request to an issuer, and for one run of `groupResolver` or `verifyMore`; default 5,000. */
   readonly timeout?: number | undefined
   /** Verified tokens are remembered: `max` of them (5,000), for `maxAge` milliseconds (60,000; 0 for not at all). */
   readonly cache?: { readonly max?: number | undefined; readonly maxAge?: number | undefined } | undefined
@@ -79,7 +82,7 @@ function audiences(value: unknown): readonly string[] {
 }
 
 function readIssuer(value: IssuerOptions, option: string, timeout: number, clock: Clock): TrustedIssuer {
-  const { issuer, jwksUri, profile, groups, introspection: asking } = value ?? {}
+  const { issuer, jwksUri, profile, groups, introspection: asking, groupResolver: resolver } = value ?? {}
   const where = 'an https URL, or an http one on a loopback address, without user and fragment'
   if (!isTrustworthy(issuer) || issuer.includes('?'))
     throw new TypeError(`"${option}.issuer" must be ${where}, written out in full and without query`)
@@ -91,6 +94,7 @@ function readIssuer(value: IssuerOptions, option: string, timeout: number, clock
     timeout,
     clock,
     profile: groups === undefined ? read : { ...read, groups: [claimPath(groups, `${option}.groups`)] },
+    groupResolver: groupResolver(resolver, `${option}.groupResolver`),
     introspection: introspection(asking, `${option}.introspection`),
   })
 }

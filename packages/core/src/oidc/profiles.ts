@@ -38,6 +38,7 @@ const keycloak: IssuerProfile = {
 
 /**
  * Microsoft Entra ID, v2.0 and v1.0 tokens of one tenant. ID tokens name no client; only tokens of users have `scp`.
+ * For more groups than fit, a token refers to where they are, or says only that there are some.
  * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference
  */
 const entra: IssuerProfile = {
@@ -46,6 +47,11 @@ const entra: IssuerProfile = {
   clientId: ['azp', 'appid'],
   scopes: ['scp'],
   groups: ['groups'],
+  groupsIncomplete: [
+    { claim: ['_claim_names', 'groups'], exists: true },
+    { claim: 'groups:src1', exists: true },
+    { claim: 'hasgroups', exists: true },
+  ],
   roles: ['roles'],
   user: [{ claim: 'scp', present: true }],
 }

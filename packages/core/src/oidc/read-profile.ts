@@ -19,15 +19,16 @@ function list<T>(value: unknown, option: string, member: (value: unknown, option
 }
 
 function claimTest(value: unknown, option: string): ClaimTest {
-  const { claim, is, present, contains } = (value ?? {}) as Record<keyof ClaimTest, unknown>
+  const { claim, is, exists, present, contains } = (value ?? {}) as Record<keyof ClaimTest, unknown>
   const path = claimPath(claim, `${option}.claim`)
   const one = is === null || isName(is) ? is : is === undefined ? undefined : list(is, `${option}.is`, named)
   if (Array.isArray(one) && one.length === 0) throw new TypeError(`"${option}.is" must not be empty`)
+  if (exists !== undefined && exists !== true) throw new TypeError(`"${option}.exists" must be true`)
   if (present !== undefined && present !== true) throw new TypeError(`"${option}.present" must be true`)
   if (contains !== undefined && !isName(contains)) throw new TypeError(`"${option}.contains" must be a text`)
-  if (one === undefined && present === undefined && contains === undefined)
-    throw new TypeError(`"${option}" must say "is", "present" or "contains"`)
-  return Object.freeze({ claim: path, is: one, present, contains })
+  if (one === undefined && exists === undefined && present === undefined && contains === undefined)
+    throw new TypeError(`"${option}" must say "is", "exists", "present" or "contains"`)
+  return Object.freeze({ claim: path, is: one, exists, present, contains })
 }
 
 function named(value: unknown, option: string): string {
@@ -62,6 +63,7 @@ export function issuerProfile(value: unknown, option: string): IssuerProfile {
     clientId: list(given.clientId, `${option}.clientId`, claimPath),
     scopes: list(given.scopes, `${option}.scopes`, claimPath),
     groups: list(given.groups, `${option}.groups`, claimPath),
+    groupsIncomplete: list(given.groupsIncomplete ?? [], `${option}.groupsIncomplete`, claimTest),
     roles: list(given.roles, `${option}.roles`, claimPath),
     user: list(given.user, `${option}.user`, claimTest),
   }

@@ -11,6 +11,7 @@ import { isDelegationError } from '../errors.ts'
 import { getJson } from './bounded-fetch.ts'
 import type { Claims } from './claims.ts'
 import { discover, type IssuerMetadata } from './discovery.ts'
+import type { GroupResolver } from './group-resolver.ts'
 import { type Introspection, introspect } from './introspection.ts'
 import type { IssuerProfile } from './issuer-profile.ts'
 import { outage, refused } from './refusal.ts'
@@ -23,6 +24,7 @@ export type KeyOf = (header: JWSHeaderParameters, token: FlattenedJWSInput) => P
 export interface TrustedIssuer {
   readonly issuer: string
   readonly profile: IssuerProfile
+  readonly groupResolver: GroupResolver | undefined
   /** Asks the issuer what an opaque token is; `undefined` where it is not to be asked. */
   readonly introspect: ((token: string, signal: AbortSignal) => Promise<Claims>) | undefined
   keyOf(signal: AbortSignal): KeyOf
@@ -31,6 +33,7 @@ export interface TrustedIssuer {
 export interface TrustedIssuerOptions {
   readonly issuer: string
   readonly profile: IssuerProfile
+  readonly groupResolver: GroupResolver | undefined
   readonly introspection: Introspection | undefined
   readonly jwksUri: string | undefined
   /** Milliseconds for one request. */
@@ -50,6 +53,7 @@ export function trustedIssuer(options: TrustedIssuerOptions): TrustedIssuer {
   return {
     issuer,
     profile: options.profile,
+    groupResolver: options.groupResolver,
     introspect: introspection && introspecting(options, introspection, metadata),
     keyOf: (signal) => async (header, token) => {
       const find = async (set: KeyOf): Promise<CryptoKey | undefined> => {

@@ -55,7 +55,7 @@ describe('groups', () => {
     const { groups, roles, scopes } = session
     expect([...groups, ...roles, ...scopes]).toEqual(['a', 'b', 'r', 's'])
     expect(warnings).toEqual(
-      ['groups', 'roles', 'scopes'].map((what) => `some of the token's ${what} are no clean text`),
+      ['groups', 'roles', 'scopes'].map((what) => `some ${what} are no clean text, and left out`),
     )
   })
 

@@ -244,3 +244,23 @@ export const VENDOR_TOKENS: Readonly<Record<IssuerProfileName, VendorTokens>> = 
     },
   },
 }
+
+const { groups: _, ...withoutGroups } = VENDOR_TOKENS.entra.user.claims
+const { azp, azpacr, preferred_username, ver, ...ofBothVersions } = withoutGroups
+const v1 = { ...ofBothVersions, appid: azp, appidacr: azpacr, unique_name: preferred_username, ver: '1.0' }
+const elsewhere = (endpoint: string) => ({
+  _claim_names: { groups: 'src1' },
+  _claim_sources: { src1: { endpoint } },
+})
+const GRAPH = 'https://graph.microsoft.com/v1.0/users/690222be-ff1a-4d56-abd1-7e4f7d38e474/getMemberObjects'
+const OLD_GRAPH =
+  'https://graph.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/users/690222be-ff1a-4d56-abd1-7e4f7d38e474/getMemberObjects'
+
+/** Entra ID's tokens of a user of more groups than fit, by what makes them so. */
+export const ENTRA_OVERAGE: Readonly<Record<string, VendorToken>> = {
+  'v2.0, which refers to the groups': { header: jwt, claims: { ...withoutGroups, ...elsewhere(GRAPH) } },
+  'v1.0, which refers to the groups': { header: jwt, claims: { ...v1, ...elsewhere(OLD_GRAPH) } },
+  'v2.0 of the implicit flow': { header: jwt, claims: { ...withoutGroups, hasgroups: true } },
+  'v1.0 of the implicit flow, in words': { header: jwt, claims: { ...v1, hasgroups: 'true' } },
+  'v1.0 with a claim that links to the groups': { header: jwt, claims: { ...v1, 'groups:src1': OLD_GRAPH } },
+}
