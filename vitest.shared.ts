@@ -9,8 +9,12 @@ export function project(name: string): UserWorkspaceConfig {
     resolve: {
       alias: [
         { find: /^@mcp-delegation\/core\/(oidc|testing)$/, replacement: `${src('core/src')}/$1/index.ts` },
+        { find: /^@mcp-delegation\/core\/audit$/, replacement: src('core/src/audit-log/index.ts') },
         { find: /^@mcp-delegation\/core$/, replacement: src('core/src/index.ts') },
-        { find: /^@mcp-delegation\/labs\/(active-directory|vault)$/, replacement: `${src('../labs/src')}/$1/index.ts` },
+        {
+          find: /^@mcp-delegation\/labs\/(active-directory|vault|vsphere)$/,
+          replacement: `${src('../labs/src')}/$1/index.ts`,
+        },
         { find: /^@mcp-delegation\/mcp\/(v1|fastmcp)$/, replacement: `${src('mcp/src')}/$1/index.ts` },
         { find: /^@mcp-delegation\/mcp$/, replacement: src('mcp/src/index.ts') },
         { find: /^@mcp-delegation\/service-account$/, replacement: src('service-account/src/index.ts') },

@@ -1,0 +1,8 @@
+export type { CheckpointKey } from './checkpoint.ts'
+export type { LineKind } from './format.ts'
+export type { AuditLogEntry, ReadAuditLogOptions } from './read-audit-log.ts'
+export { readAuditLog } from './read-audit-log.ts'
+export type { AuditLogReport, Finding, FindingKind, Restart, SealedPoint } from './report.ts'
+export { auditLogFiles } from './rotated-files.ts'
+export type { VerifyAuditLogOptions } from './verify-audit-log.ts'
+export { verifyAuditLog } from './verify-audit-log.ts'
