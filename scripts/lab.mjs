@@ -1,11 +1,11 @@
 // Runs a lab, a real backend on loopback, until Ctrl-C.
-// Run: npm run lab:ad, npm run lab:vault
+// Run: npm run lab:ad, npm run lab:vault, npm run lab:vsphere
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { run, setUp } from './setup.mjs'
 
 /** The labs, by their names on the command line: folders of labs/src with a main.ts. */
-const LABS = { ad: 'active-directory', vault: 'vault' }
+const LABS = { ad: 'active-directory', vault: 'vault', vsphere: 'vsphere' }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const name = process.argv[2]

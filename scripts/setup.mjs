@@ -5,11 +5,14 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureServer } from './openbao.mjs'
+import { ensureSimulator } from './vcsim.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Whose needs there are tables of, debian.json: a lab's, and those of tests besides the labs. */
-const FOLDERS = ['labs/active-directory', 'labs/vault', 'test']
+const FOLDERS = ['labs/active-directory', 'labs/vault', 'labs/vsphere', 'test']
+/** What sees to the server of a lab that Debian has not. */
+const SERVERS = { 'labs/vault': ensureServer, 'labs/vsphere': ensureSimulator }
 /** What Debian asks before it starts a server that a package brings. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
@@ -33,21 +36,21 @@ export function run(command, args, { env = {}, cwd = root, quiet = false } = {})
 
 /**
  * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, those in `more`,
- * which is like the tables, and for the Vault lab a server. Returns whether the caller can go on; with `optional` it can
- * without Debian packages and without the server.
+ * which is like the tables, and for the Vault and vSphere labs a server. Returns whether the caller can go on; with
+ * `optional` it can without Debian packages and without the servers.
  */
 export function setUp({ more = {}, folders = FOLDERS, optional = false } = {}) {
   const tables = FOLDERS.filter((folder) => folders.includes(folder)).map(debianPackagesOf)
   return (
     ensureNode() &&
     ensureDebianPackages(Object.assign({}, ...tables, more), optional) &&
-    (!folders.includes('labs/vault') || ensureVault() || optional) &&
+    Object.keys(SERVERS).every((folder) => !folders.includes(folder) || ensure(SERVERS[folder]) || optional) &&
     ensureNpmPackages()
   )
 }
 
-function ensureVault() {
-  return ensureServer({ run, installDebian: mayInstall() ? installDebian : undefined })
+function ensure(server) {
+  return server({ run, installDebian: mayInstall() ? installDebian : undefined })
 }
 
 /**

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
 /** Who runs the servers when the lab is started by root: Debian's `nobody`. */
 export const UNPRIVILEGED = { uid: 65534, gid: 65534 }
@@ -16,6 +17,15 @@ export function asServer(command: readonly [string, ...string[]], privileged = f
   if (!isRoot() || privileged) return [...command]
   const { uid, gid } = UNPRIVILEGED
   return ['setpriv', '--reuid', String(uid), '--regid', String(gid), '--clear-groups', ...command]
+}
+
+/**
+ * The program at `path` as {@link asServer} runs it. It is opened before the user changes, since that one may not go
+ * through the folders that lead to it, as root's own.
+ */
+export function programAsServer(path: string, args: readonly string[]): [string, ...string[]] {
+  if (!isRoot() || !existsSync('/proc/self/fd')) return asServer([path, ...args])
+  return ['sh', '-c', 'exec 9<"$0" && exec "$@"', path, ...asServer(['/proc/self/fd/9', ...args])]
 }
 
 /** Whether this process is root's. */

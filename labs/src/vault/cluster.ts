@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { authority } from '../certificates.ts'
 import { newFolder } from '../template.ts'
-import { authority } from './certificates.ts'
 import { reportIssued } from './issued-secrets.ts'
 import { initialise, type Keys, type Node, startNode } from './node.ts'
 import type { Program } from './program.ts'

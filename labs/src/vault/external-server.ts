@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
+import { authority } from '../certificates.ts'
 import { newFolder } from '../template.ts'
-import { authority } from './certificates.ts'
 import { must, requests } from './requests.ts'
 import type { Server } from './server.ts'
 

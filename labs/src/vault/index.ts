@@ -1,5 +1,5 @@
+export type { KeyPair } from '../certificates.ts'
 export { isAvailable } from '../required.ts'
-export type { KeyPair } from './certificates.ts'
 export type { Policies } from './configuration.ts'
 export { issuedSecrets } from './issued-secrets.ts'
 export type { Lab, LabOptions } from './lab.ts'

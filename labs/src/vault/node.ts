@@ -1,10 +1,10 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { certify, type KeyPair } from '../certificates.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
 import { freeAddress, freePort } from '../loopback.ts'
-import { asServer, isRoot, UNPRIVILEGED } from '../programs.ts'
-import { certify, type KeyPair } from './certificates.ts'
+import { isRoot, programAsServer, UNPRIVILEGED } from '../programs.ts'
 import type { Program } from './program.ts'
 import { type Ask, must, requests } from './requests.ts'
 
@@ -98,7 +98,7 @@ export async function startNode({ program, storage, folder, name, authority, key
   const ask = requests(address, readFileSync(authority.certificate, 'utf8'), () => keys.rootToken)
   const start = (): Promise<Daemon> =>
     startDaemon({
-      command: serverCommand(program, configuration),
+      command: programAsServer(program.path, ['server', `-config=${configuration}`]),
       env: { PATH: process.env['PATH'], TZ: 'UTC' },
       output: join(folder, `${name}.out`),
       isReady: async () => (await statusOf(ask, 'sys/seal-status')) === 200,
@@ -160,16 +160,6 @@ function storageOf(kind: Storage, path: string, name: string): object {
   // An election takes a second, not five, and who joins has a vote at once, not after ten.
   const hurry = { performance_multiplier: 1, autopilot_reconcile_interval: '200ms', autopilot_update_interval: '100ms' }
   return { raft: { path, node_id: name, ...hurry } }
-}
-
-/**
- * The program is opened before the user changes, since that one may not go through the folders that lead to it, as
- * root's own.
- */
-function serverCommand({ path }: Program, configuration: string): [string, ...string[]] {
-  const args = ['server', `-config=${configuration}`]
-  if (!isRoot() || !existsSync('/proc/self/fd')) return asServer([path, ...args])
-  return ['sh', '-c', 'exec 9<"$0" && exec "$@"', path, ...asServer(['/proc/self/fd/9', ...args])]
 }
 
 /**

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
+import { authority, type KeyPair } from '../certificates.ts'
 import { newFolder } from '../template.ts'
-import { authority, type KeyPair } from './certificates.ts'
 import { reportIssued } from './issued-secrets.ts'
 import { initialise, type Keys, type Node, type Storage, startNode } from './node.ts'
 import type { Program } from './program.ts'

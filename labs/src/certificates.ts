@@ -1,6 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { run } from '../programs.ts'
+import { run } from './programs.ts'
 
 /** Paths of PEM files. */
 export interface KeyPair {
