@@ -17,6 +17,8 @@ export type { DelegateOptions } from './dispatcher.ts'
 export type { DelegationErrorCode, DelegationErrorOptions } from './errors.ts'
 export { DelegationError, isDelegationError } from './errors.ts'
 export { fileAudit } from './file-audit.ts'
+export type { GroupGrammar, GroupGrammarOptions, GroupRule, Reading } from './group-grammar.ts'
+export { groupGrammar } from './group-grammar.ts'
 export type {
   ClaimRule,
   FunctionRule,
@@ -58,9 +60,23 @@ export type {
 export { firstMapped } from './module.ts'
 export type { CacheOptions, RegistryOptions } from './options.ts'
 export type { ModuleStats } from './overview.ts'
+export type {
+  Area,
+  DelegationRule,
+  Grant,
+  IssuerPermissions,
+  OperationRule,
+  PermissionsOptions,
+  RateLimit,
+  ToolRule,
+} from './permission-options.ts'
+export type { Explanation, LevelSummary, Permissions } from './permissions.ts'
+export { permissions } from './permissions.ts'
 export type { BackendDecides, Decision, DelegationAttempt, OperationKind, Policy } from './policy.ts'
 export type { Delegate } from './registry.ts'
 export { DelegationRegistry } from './registry.ts'
+export type { ScopeHierarchy } from './scopes.ts'
+export { isScope, scopeHierarchy } from './scopes.ts'
 export type { Secret } from './secret.ts'
 export { secret } from './secret.ts'
 export type { SecretReader, SecretSource } from './secret-source.ts'

@@ -79,7 +79,7 @@ export function checkOptions(options: RegistryOptions<ModuleMap>): CheckedOption
 }
 
 /** A logger that fails must not change what becomes of a call. */
-function unfailing(log: Logger): Logger {
+export function unfailing(log: Logger): Logger {
   const guarded = (level: keyof Logger) => (fields: object, message: string) => {
     try {
       log[level](fields, message)
@@ -88,7 +88,8 @@ function unfailing(log: Logger): Logger {
   return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') }
 }
 
-function checkMethods(value: unknown, option: string, methods: readonly string[], otherwise = ''): void {
+/** @throws TypeError naming `option` unless `value` has these methods. */
+export function checkMethods(value: unknown, option: string, methods: readonly string[], otherwise = ''): void {
   const members = (typeof value === 'object' || typeof value === 'function' ? (value ?? {}) : {}) as object
   if (methods.every((method) => typeof (members as Record<string, unknown>)[method] === 'function')) return
   throw new TypeError(`"${option}" must be ${otherwise}an object with the methods ${methods.join(', ')}`)

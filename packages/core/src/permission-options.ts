@@ -38,7 +38,10 @@ export interface OperationRule<Level extends string> {
 
 /** What it takes to call a tool. */
 export interface ToolRule<Level extends string> extends OperationRule<Level> {
-  /** By module: the targets for which the tool may ask for credentials. Default: whatever `delegations` allow. */
+  /**
+   * By module: the targets for which the tool may ask for credentials; an empty object is for none at all. It narrows what
+   * `delegations` allow. Default: all of that.
+   */
   readonly delegates?: Readonly<Record<string, readonly string[] | 'any'>> | undefined
 }
 
@@ -50,15 +53,18 @@ export interface DelegationRule<Level extends string> {
   readonly targets?: readonly string[] | undefined
   readonly principals?: readonly string[] | undefined
   readonly level: Level
-  /** Where the level must hold. Pure and synchronous. Default: in the whole. */
+  /** Where the level must hold. Pure and synchronous; where it throws, the rule refuses. Default: in the whole. */
   readonly area?: ((attempt: DelegationAttempt) => Area) | undefined
   readonly scopes?: readonly string[] | undefined
 }
 
-/** So many calls in so much time, spent all at once or bit by bit. */
+/**
+ * A bucket that holds `calls` calls and fills up evenly within `per`: so many at once, and so many in that time on average.
+ */
 export interface RateLimit {
+  /** From 1 to 1,000,000. */
   readonly calls: number
-  /** Milliseconds. */
+  /** Whole milliseconds, up to a day. */
   readonly per: number
 }
 
@@ -82,6 +88,6 @@ export interface PermissionsOptions<Level extends string> {
     | undefined
   /** Default: the machine's. */
   readonly clock?: Clock | undefined
-  /** Groups that grant nothing, at `debug`. Default: silent. */
+  /** Groups and roles that grant nothing, at `debug`; areas that fail, at `error`. Default: silent. */
   readonly log?: Logger | undefined
 }

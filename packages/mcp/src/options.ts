@@ -1,8 +1,17 @@
-import type { Clock, DelegationRegistry, Logger, ModuleMap, Session, SessionVerifier } from '@mcp-delegation/core'
+import {
+  type Clock,
+  type DelegationRegistry,
+  type Logger,
+  type ModuleMap,
+  type ScopeHierarchy,
+  type Session,
+  type SessionVerifier,
+  scopeHierarchy,
+} from '@mcp-delegation/core'
 import { type Challenges, challenges } from './challenge.ts'
 import { type ResourceMetadata, resourceMetadata } from './metadata.ts'
 import { isLoopback, type OriginRule, originRule } from './origin.ts'
-import { checkScopes, type ScopeHierarchy, scopeHierarchy } from './scopes.ts'
+import { checkScopes } from './scopes.ts'
 
 /** What it takes to protect a server. */
 export interface ProtectOptions<M extends ModuleMap> {

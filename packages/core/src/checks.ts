@@ -1,0 +1,26 @@
+import { isCleanText, printable } from './text.ts'
+
+/** How long names are: those of groups in a session, those of targets in a request. */
+export const MAX_NAME_BYTES = 1024
+
+/** @throws TypeError naming `option` for anything but an object that has no other members than these. */
+export function checkMembers(value: unknown, option: string, members: readonly string[]): void {
+  checkObject(value, option)
+  // A misspelled condition would be none.
+  const unknown = Object.keys(value).find((name) => !members.includes(name))
+  if (unknown !== undefined) throw new TypeError(`"${option}" has no member ${printable(unknown, 64)}`)
+}
+
+/** @throws TypeError naming `option` for anything but an object; a list is none. */
+export function checkObject(value: unknown, option: string): asserts value is object {
+  if (value === null || typeof value !== 'object' || Array.isArray(value))
+    throw new TypeError(`"${option}" must be an object`)
+}
+
+/** A copy. @throws TypeError naming `option` for anything but a list of one clean text or more, each only once. */
+export function nameList(value: unknown, option: string): readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || !value.every((name) => isCleanText(name, MAX_NAME_BYTES)))
+    throw new TypeError(`"${option}" must be a list of one name or more`)
+  if (new Set(value).size < value.length) throw new TypeError(`"${option}" must not name anything twice`)
+  return Object.freeze([...value])
+}
