@@ -79,7 +79,7 @@ export function permissions<const Level extends string>(options: PermissionsOpti
   checkMethods(given, 'log', ['debug', 'info', 'warn', 'error'])
   const log = unfailing(given)
   const levels: readonly Level[] = Object.freeze([...options.levels])
-  const limits = new RateLimits(clock)
+  const limits = rules.limits.length + rules.toolLimits.size > 0 ? new RateLimits(clock) : undefined
   const known = new WeakMap<SessionSnapshot, Rights>()
 
   const rightsIn = (snapshot: SessionSnapshot): Rights => {
@@ -120,7 +120,7 @@ export function permissions<const Level extends string>(options: PermissionsOpti
     limit({ session, tool }) {
       const snapshot = snapshotOf(session)
       if (snapshot === undefined) throw new TypeError('"session" must be a session')
-      return limits.take(snapshot.identity, rules.toolLimits.get(tool) ?? rules.limits)
+      return limits?.take(snapshot.identity, rules.toolLimits.get(tool) ?? rules.limits)
     },
     levelsOf,
     levelOf: (session, area) => levelsOf(session, area).at(-1),
