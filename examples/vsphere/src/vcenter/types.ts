@@ -13,8 +13,11 @@ export interface TaskOptions extends CallOptions {
 /** Whether a machine runs. */
 export type PowerState = 'on' | 'off' | 'suspended' | 'unknown'
 
-/** What {@link VcenterSession.power} does. `off` and `reset` are hard: the guest is not asked. */
-export type PowerOperation = 'on' | 'off' | 'reset' | 'suspend'
+/**
+ * What {@link VcenterSession.power} does. `off` and `reset` are hard: the guest is not asked. `shutdown-guest` and
+ * `reboot-guest` ask it, which takes VMware Tools there, and wait for nothing.
+ */
+export type PowerOperation = 'on' | 'off' | 'reset' | 'suspend' | 'shutdown-guest' | 'reboot-guest'
 
 /** A virtual machine in a list. */
 export interface MachineSummary {
@@ -93,6 +96,39 @@ export interface Cluster {
   readonly memoryBytes: number | undefined
 }
 
+/** A network that machines can be on. */
+export interface Network {
+  /** vCenter's own name of it: `network-7` or `dvportgroup-13`. */
+  readonly id: string
+  readonly name: string
+  /** `Network`, or `DistributedVirtualPortgroup` where a distributed switch has it. */
+  readonly type: string
+  readonly accessible: boolean
+}
+
+/** A session with vCenter, of whomever. */
+export interface SessionEntry {
+  /** What {@link VcenterSession.terminateSession} takes; not enumerable. */
+  readonly key: string
+  readonly userName: string
+  readonly ipAddress: string | undefined
+  readonly userAgent: string | undefined
+  readonly loginAt: Date | undefined
+  readonly lastActiveAt: Date | undefined
+  /** Whether it is the one that asks. */
+  readonly own: boolean
+}
+
+/** An entry of the event log. */
+export interface EventEntry {
+  readonly id: number
+  /** Its type, as `VmPoweredOnEvent`. */
+  readonly type: string
+  readonly userName: string
+  readonly at: Date | undefined
+  readonly message: string
+}
+
 /** A machine to be made, with a disk-less configuration. */
 export interface NewMachine {
   readonly name: string
@@ -138,6 +174,7 @@ export interface VcenterSession {
   listHosts(options?: CallOptions): Promise<readonly Host[]>
   listDatastores(options?: CallOptions): Promise<readonly Datastore[]>
   listClusters(options?: CallOptions): Promise<readonly Cluster[]>
+  listNetworks(options?: CallOptions): Promise<readonly Network[]>
   machine(machine: string, options?: CallOptions): Promise<Machine>
   host(host: string, options?: CallOptions): Promise<Host>
 
@@ -170,6 +207,13 @@ export interface VcenterSession {
 
   enterMaintenance(host: string, options?: TaskOptions): Promise<void>
   exitMaintenance(host: string, options?: TaskOptions): Promise<void>
+
+  /** All sessions, which takes an administrator. */
+  listSessions(options?: CallOptions): Promise<readonly SessionEntry[]>
+  /** Ends a session other than this one, which takes an administrator. */
+  terminateSession(key: string, options?: CallOptions): Promise<void>
+  /** The latest `max` entries of the event log, newest first. Default: 100, and no more than 1,000. */
+  listEvents(options?: CallOptions & { readonly max?: number | undefined }): Promise<readonly EventEntry[]>
 }
 
 /** A client of one vCenter. */

@@ -19,21 +19,27 @@ export type VcenterErrorCode =
   /** An answer that is none of vCenter's. */
   | 'ERR_VCENTER_PROTOCOL'
 
+/** What a {@link VcenterError} also holds. */
+export interface VcenterErrorOptions {
+  readonly fault?: string | undefined
+  readonly begun?: boolean | undefined
+  readonly cause?: unknown
+}
+
 /** A failed call. Neither it nor its cause holds passwords, session keys or what vCenter answered. */
 export class VcenterError extends Error {
   readonly code: VcenterErrorCode
   /** The name of vCenter's fault, such as `InvalidPowerState`. */
   readonly fault: string | undefined
+  /** Whether vCenter may have begun what was ordered before the call failed: given again, it could be done twice. */
+  readonly begun: boolean
 
-  constructor(
-    code: VcenterErrorCode,
-    message: string,
-    options: { readonly fault?: string | undefined; readonly cause?: unknown } = {},
-  ) {
+  constructor(code: VcenterErrorCode, message: string, options: VcenterErrorOptions = {}) {
     super(message, options.cause === undefined ? {} : { cause: options.cause })
     this.name = 'VcenterError'
     this.code = code
     this.fault = options.fault
+    this.begun = options.begun ?? false
   }
 }
 
