@@ -5,16 +5,18 @@ import {
   type InputOf,
   isDelegationError,
   type ModuleMap,
+  type OperationKind,
   type Session,
   type ToolRecord,
   type ValueOf,
 } from '@mcp-delegation/core'
+import { requestError, requestFailure, type ToolError, toolError, toolFailure } from './failure.ts'
 import type { Operations } from './operations.ts'
 import type { Settings } from './options.ts'
-import { auditedArguments, toolRecord } from './records.ts'
+import { auditedArguments, type Operation, operationRecord } from './records.ts'
 
-/** What a tool's handler is called with, besides its arguments. */
-export interface ToolCall<M extends ModuleMap, Context> {
+/** What a handler is called with, besides its arguments. */
+export interface Call<M extends ModuleMap, Context> {
   /** The verified caller. */
   readonly session: Session
   /** Aborted when nobody waits for the result any more. Hand it on to the backend. */
@@ -31,17 +33,8 @@ export interface ToolCall<M extends ModuleMap, Context> {
   readonly context: Context
 }
 
-/** A tool's error as the model sees it. */
-export interface ToolError {
-  [key: string]: unknown
-  content: { type: 'text'; text: string }[]
-  isError: true
-  _meta: Record<string, unknown>
-}
-
-/** One call of a tool. */
-export interface Invocation<Context> {
-  readonly tool: string
+/** One call of a tool, reading of a resource, or use of a prompt. */
+export interface Invocation<Context> extends Operation {
   readonly args: unknown
   readonly signal: AbortSignal
   readonly context: Context
@@ -49,32 +42,27 @@ export interface Invocation<Context> {
   readonly session: () => Session | Promise<Session>
 }
 
-/** Stands around every tool. */
+/** Answers what a call is recorded as whose handler threw something that is to be thrown on. */
+export type Passes = ((error: unknown) => ToolRecord['outcome'] | undefined) | undefined
+
+/** Stands around every tool, resource and prompt. */
 export interface Guard<M extends ModuleMap> {
   /**
-   * Runs `handler` for a session in good standing that may call the tool, and records the call, once. Never rejects,
-   * but with an error for which `passes` answers what the call is recorded as.
+   * The session, where it is in good standing.
+   * @throws DelegationError where it is not.
+   */
+  enter(session: Session | undefined): Session
+  /** Whether the session is in good standing and may use this. Counts nothing and records nothing. */
+  admits(kind: OperationKind, name: string, session: Session): boolean
+  /**
+   * Runs `handler` for a session in good standing that may use this, and records that, once. Of a tool it never rejects,
+   * of a resource or a prompt with a `RequestError`; but errors that `passes` knows are thrown on.
    */
   run<Context, Result>(
     call: Invocation<Context>,
-    handler: (args: never, call: ToolCall<M, Context>) => Promise<Result>,
-    passes?: (error: unknown) => ToolRecord['outcome'] | undefined,
+    handler: (args: never, call: Call<M, Context>) => Promise<Result>,
+    passes?: Passes,
   ): Promise<Result | ToolError>
-}
-
-const META = 'mcp-delegation/'
-
-/** The error as a result: its message is safe, its code is in `_meta`, where a program finds it. */
-function toolError(error: DelegationError): ToolError {
-  const { code, message, retryAfter, scopes } = error
-  const _meta: Record<string, unknown> = { [`${META}code`]: code }
-  if (retryAfter !== undefined) _meta[`${META}retryAfter`] = retryAfter.toISOString()
-  if (scopes !== undefined) _meta[`${META}scopes`] = [...scopes]
-  return { content: [{ type: 'text', text: message }], isError: true, _meta }
-}
-
-function failure(text: string): ToolError {
-  return { content: [{ type: 'text', text }], isError: true, _meta: {} }
 }
 
 const URL_ELICITATION_REQUIRED = -32042
@@ -95,16 +83,23 @@ const DENIALS: ReadonlySet<DelegationErrorCode> = new Set([
   'ERR_SESSION_BLOCKED',
   'ERR_SESSION_SCOPE',
   'ERR_TOOL_DENIED',
+  'ERR_RATE_LIMITED',
 ])
 
 /** How a call ended that did not return. */
 interface Failure {
   readonly outcome: ToolRecord['outcome']
-  readonly code: DelegationErrorCode | undefined
-  readonly reason: string | undefined
+  readonly code?: DelegationErrorCode
+  readonly reason?: string
   /** Thrown on to the server library. */
-  readonly thrown: { readonly error: unknown } | undefined
-  readonly answer: ToolError | undefined
+  readonly thrown?: { readonly error: unknown }
+  readonly answer?: ToolError
+}
+
+/** The two ways to answer with an error: tools have results for it, resources and prompts have not. */
+function answerTo(kind: OperationKind, error: DelegationError | string): Pick<Failure, 'thrown' | 'answer'> {
+  if (kind === 'tool') return { answer: typeof error === 'string' ? toolFailure(error) : toolError(error) }
+  return { thrown: { error: typeof error === 'string' ? requestFailure(error) : requestError(error) } }
 }
 
 /** Leases of one call. */
@@ -135,15 +130,13 @@ function dispose(lease: AsyncDisposable, onError: (error: unknown) => void): voi
 export function createGuard<M extends ModuleMap>(settings: Settings<M>, operations: Operations): Guard<M> {
   const { registry, log, clock } = settings
 
-  function admit(tool: string, session: Session | undefined): Session {
+  function enter(session: Session | undefined): Session {
     const standing = session === undefined ? 'ended' : registry.standing(session)
     if (standing === 'blocked') throw new DelegationError('ERR_SESSION_BLOCKED', 'the user is blocked')
     if (session === undefined || standing === 'ended')
       throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
     if (clock.now() >= session.expiresAt.getTime())
       throw new DelegationError('ERR_SESSION_EXPIRED', 'the session has expired')
-    const refusal = operations.refusal(tool, session)
-    if (refusal !== undefined) throw refusal
     return session
   }
 
@@ -152,58 +145,67 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
   /** What becomes of a call whose handler, or whose admission, threw. */
   function judge(
     error: unknown,
-    tool: string,
-    signal: AbortSignal,
+    { kind, name, signal }: Invocation<unknown>,
     admitted: boolean,
-    passes: ((error: unknown) => ToolRecord['outcome'] | undefined) | undefined,
+    passes: Passes,
   ): Failure {
-    const nothing = { code: undefined, thrown: undefined }
     // What was thrown may be anything, also something that throws when it is looked at.
     try {
       const passed = admitted ? passes?.(error) : undefined
-      if (passed !== undefined)
-        return { outcome: passed, code: undefined, reason: undefined, thrown: { error }, answer: undefined }
+      if (passed !== undefined) return { outcome: passed, thrown: { error } }
       if (isDelegationError(error)) {
         const { code, message: reason } = error
-        log.debug({ err: error, tool }, 'a tool was refused')
+        log.debug({ err: error, [kind]: name }, `a ${kind} was refused`)
         const outcome = !admitted && DENIALS.has(code) ? 'denied' : 'failed'
-        return { outcome, code, reason, thrown: undefined, answer: toolError(error) }
+        return { outcome, code, reason, ...answerTo(kind, error) }
       }
       if (signal.aborted) {
         const reason = 'the call was cancelled'
-        return { ...nothing, outcome: 'failed', reason, answer: failure(reason) }
+        return { outcome: 'failed', reason, ...answerTo(kind, reason) }
       }
     } catch {}
-    log.error({ err: error, tool }, 'a tool failed')
-    return { ...nothing, outcome: 'failed', reason: 'tool failed', answer: failure('tool failed') }
+    log.error({ err: error, [kind]: name }, `a ${kind} failed`)
+    const reason = `${kind} failed`
+    return { outcome: 'failed', reason, ...answerTo(kind, reason) }
   }
 
   return {
+    enter,
+
+    admits(kind, name, session) {
+      try {
+        return operations.refusal(kind, name, enter(session)) === undefined
+      } catch {
+        return false
+      }
+    },
+
     async run(call, handler, passes) {
-      const { tool, args, signal, context } = call
+      const { kind, name, args, signal, context } = call
       const startedAt = performance.now()
       // Before the handler can change them.
-      const audited = auditedArguments(settings.auditedArguments.get(tool), args)
+      const audited = auditedArguments(settings.auditedArguments.get(name), args)
+      const tool = kind === 'tool' ? name : undefined
       const leases = new Leases()
       let session: Session | undefined
       let admitted = false
-      let outcome: ToolRecord['outcome'] = 'ok'
-      let code: DelegationErrorCode | undefined
-      let reason: string | undefined
-      let thrown: { readonly error: unknown } | undefined
-      let answer: Awaited<ReturnType<typeof handler>> | ToolError | undefined
+      let ended: Failure = { outcome: 'ok' }
+      let answer: Awaited<ReturnType<typeof handler>> | undefined
       try {
         const caller = call.session()
         session = caller instanceof Promise ? await caller : caller
-        const own = admit(tool, session)
+        const own = enter(session)
+        const refusal = operations.refusal(kind, name, own)
+        if (refusal !== undefined) throw refusal
+        if (tool !== undefined) registry.count(own, tool)
         admitted = true
         answer = await handler(args as never, {
           session: own,
           signal,
           context,
-          delegate(name, request) {
+          delegate(module, request) {
             if (leases.ended) return Promise.reject(new DelegationError('ERR_SESSION_INVALID', 'the call is over'))
-            const lease = registry.delegate(name, own, request, { signal, tool })
+            const lease = registry.delegate(module, own, request, { signal, tool })
             lease.then(
               (held) => leases.add(held, lost),
               () => {},
@@ -211,23 +213,25 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
             return lease
           },
         })
-        if ((answer as { isError?: unknown } | undefined)?.isError === true) outcome = 'failed'
+        if ((answer as { isError?: unknown } | undefined)?.isError === true) ended = { outcome: 'failed' }
       } catch (error) {
-        const failed = judge(error, tool, signal, admitted, passes)
-        ;({ outcome, code, reason, thrown, answer } = failed)
+        ended = judge(error, call, admitted, passes)
       } finally {
         leases.end(lost)
       }
       try {
         const durationMs = performance.now() - startedAt
-        const event = { session, now: clock.now(), durationMs, code, reason }
-        await registry.audit(toolRecord(event, tool, outcome, audited))
+        const event = { session, now: clock.now(), durationMs, code: ended.code, reason: ended.reason }
+        await registry.audit(operationRecord(event, call, ended.outcome, audited))
       } catch (error) {
-        log.error({ err: error, tool }, 'a tool call could not be recorded')
-        return toolError(new DelegationError('ERR_AUDIT_FAILED', 'the call could not be recorded'))
+        log.error({ err: error, [kind]: name }, `the use of a ${kind} could not be recorded`)
+        ended = {
+          outcome: 'failed',
+          ...answerTo(kind, new DelegationError('ERR_AUDIT_FAILED', 'the call could not be recorded')),
+        }
       }
-      if (thrown !== undefined) throw thrown.error
-      return answer as Awaited<ReturnType<typeof handler>>
+      if (ended.thrown !== undefined) throw ended.thrown.error
+      return ended.answer ?? (answer as Awaited<ReturnType<typeof handler>>)
     },
   }
 }

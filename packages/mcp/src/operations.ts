@@ -1,16 +1,19 @@
-import { DelegationError, type ModuleMap, type Session } from '@mcp-delegation/core'
+import { DelegationError, type ModuleMap, type OperationKind, type Session } from '@mcp-delegation/core'
 import type { Settings } from './options.ts'
 import { askable, checkScopes } from './scopes.ts'
 
-/** What tools ask of their callers. */
+/** What tools, resources and prompts ask of their callers. */
 export interface Operations {
   /**
    * Says which scopes a tool needs besides the base scopes. Saying the same again changes nothing.
    * @throws TypeError for what is not a scope, and where the tool was said to need others.
    */
   require(tool: string, scopes: readonly string[]): void
-  /** `ERR_SESSION_SCOPE` with everything the call needs, or `ERR_TOOL_DENIED`; undefined where the call may go on. */
-  refusal(tool: string, session: Session): DelegationError | undefined
+  /**
+   * `ERR_TOOL_DENIED` where the policy refuses whatever scopes the caller brings, `ERR_SESSION_SCOPE` with everything
+   * that the call needs; undefined where it may go on.
+   */
+  refusal(kind: OperationKind, name: string, session: Session): DelegationError | undefined
 }
 
 const NONE: readonly string[] = Object.freeze([])
@@ -20,11 +23,6 @@ export function operations<M extends ModuleMap>(settings: Settings<M>): Operatio
   const { registry, baseScopes, hierarchy } = settings
   const needed = new Map<string, readonly string[]>()
 
-  function lacks(tool: string, also: readonly string[]): DelegationError {
-    const scopes = [...new Set([...baseScopes, ...(needed.get(tool) ?? NONE), ...also])]
-    return new DelegationError('ERR_SESSION_SCOPE', `this tool needs the scopes ${scopes.join(' ')}`, { scopes })
-  }
-
   return {
     require(tool, scopes) {
       const known = needed.get(tool)
@@ -32,15 +30,16 @@ export function operations<M extends ModuleMap>(settings: Settings<M>): Operatio
       else if (known.length !== new Set(scopes).size || !scopes.every((scope) => known.includes(scope)))
         throw new TypeError(`"scopes" of the tool ${tool} are already said to be ${known.join(' ')}`)
     },
-    refusal(tool, session) {
-      if (!hierarchy.covers(session.scopes, baseScopes)) return lacks(tool, NONE)
-      const own = needed.get(tool)
-      if (own !== undefined && !hierarchy.covers(session.scopes, own)) return lacks(tool, NONE)
-      const decision = registry.decide(session, tool)
-      if (decision.allowed) return undefined
-      const scopes = askable(decision.scopes)
-      if (scopes.length > 0) return lacks(tool, scopes)
-      return new DelegationError('ERR_TOOL_DENIED', `the policy refused: ${plain(decision.reason)}`)
+    refusal(kind, name, session) {
+      const decision = registry.decide(session, name, kind)
+      const asked = decision.allowed ? NONE : askable(decision.scopes)
+      if (!decision.allowed && asked.length === 0)
+        return new DelegationError('ERR_TOOL_DENIED', `the policy refused: ${plain(decision.reason)}`)
+      const own = (kind === 'tool' && needed.get(name)) || NONE
+      const covered = hierarchy.covers(session.scopes, baseScopes) && hierarchy.covers(session.scopes, own)
+      if (decision.allowed && covered) return undefined
+      const scopes = [...new Set([...baseScopes, ...own, ...asked])]
+      return new DelegationError('ERR_SESSION_SCOPE', `this ${kind} needs the scopes ${scopes.join(' ')}`, { scopes })
     },
   }
 }

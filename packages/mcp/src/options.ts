@@ -28,7 +28,7 @@ export interface ProtectOptions<M extends ModuleMap> {
   readonly authorizationServers?: readonly string[] | undefined
   /** Origins of web pages that may call, besides the server's own; on a loopback resource any page of this machine may. */
   readonly allowedOrigins?: readonly string[] | undefined
-  /** By tool: the arguments whose values go into the audit record. Default: none. */
+  /** By tool or prompt: the arguments whose values go into the audit record. Default: none. */
   readonly auditedArguments?: Readonly<Record<string, readonly string[]>> | undefined
   /** Makes the one session of a server on stdio. Called at the first tool call, and again after the session's expiry. */
   readonly stdio?: (() => Promise<Session>) | undefined
@@ -79,7 +79,7 @@ export function checkOptions<M extends ModuleMap>(options: ProtectOptions<M>): S
   const url = checkUrl(options.resource, 'resource')
   const resource = options.resource instanceof URL ? url.href : options.resource
   checkMethods(verifier, 'verifier', ['verify'])
-  checkMethods(registry, 'registry', ['delegate', 'audit', 'decide', 'standing'])
+  checkMethods(registry, 'registry', ['delegate', 'audit', 'count', 'decide', 'standing'])
   checkMethods(log, 'log', ['debug', 'info', 'warn', 'error'])
   checkMethods(clock, 'clock', ['now'])
   if (stdio !== undefined && typeof stdio !== 'function') throw new TypeError('"stdio" must be a function')

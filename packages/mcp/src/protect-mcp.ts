@@ -1,12 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ModuleMap, Session } from '@mcp-delegation/core'
+import type { ModuleMap } from '@mcp-delegation/core'
 import { DelegationError } from '@mcp-delegation/core'
 import {
   type AuthInfo,
   type CallToolResult,
   createRequestStateCodec,
+  type GetPromptResult,
   type InputRequiredResult,
   type McpHttpHandler,
+  type McpServer,
+  ProtocolError,
+  type ReadResourceResult,
   type RequestStateCodec,
   type ScopeChallengeHandler,
   type ServerContext,
@@ -15,26 +19,39 @@ import { toResponse, withHeaders } from './answer.ts'
 import { authInfoOf, sessionOf } from './auth-info.ts'
 import { BodyTooLarge, TOO_LARGE } from './body.ts'
 import { headOf as headOfRequest, withMoreHeaders, withoutToken } from './fetch-http.ts'
-import { createGate } from './gate.ts'
-import { asksForUrl, createGuard, type ToolCall as GuardedCall } from './guard.ts'
+import type { Call } from './guard.ts'
+import { type Challenge, guardServer } from './guard-server.ts'
+import type { ResourceCall as GuardedResourceCall, Handler, ResourceHandler } from './handlers.ts'
 import { contentOf, headOf, type NodeRequest, sendAnswer, sendResponse, toRequest } from './node-http.ts'
-import { operations } from './operations.ts'
-import { checkOptions, type ProtectOptions } from './options.ts'
-import { stdioSession } from './stdio-session.ts'
-import { createStepUp } from './step-up.ts'
-import { transportSessions } from './transport-session.ts'
+import type { ProtectOptions } from './options.ts'
+import { protection } from './protection.ts'
 
 /** What a tool's handler is called with, besides its arguments. */
-export type ToolCall<M extends ModuleMap> = GuardedCall<M, ServerContext>
+export type ToolCall<M extends ModuleMap> = Call<M, ServerContext>
+
+/** What a resource's handler is called with, besides the URI. */
+export type ResourceCall<M extends ModuleMap> = GuardedResourceCall<M, ServerContext>
+
+/** What a prompt's handler is called with, besides its arguments. */
+export type PromptCall<M extends ModuleMap> = Call<M, ServerContext>
 
 /** What a tool answers. */
 export type ToolResult = CallToolResult | InputRequiredResult
 
+/** What a resource answers. */
+export type ResourceResult = ReadResourceResult | InputRequiredResult
+
+/** What a prompt answers. */
+export type PromptResult = GetPromptResult | InputRequiredResult
+
 /** A tool's handler as `registerTool` takes it; the SDK calls a tool without `inputSchema` with the context alone. */
-export interface ProtectedTool<Args> {
-  (args: Args, context: ServerContext): Promise<ToolResult>
-  (context: ServerContext): Promise<ToolResult>
-}
+export type ProtectedTool<Args> = Handler<Args, ServerContext, ToolResult>
+
+/** A resource's handler as `registerResource` takes it, of a fixed URI and of a template. */
+export type ProtectedResource = ResourceHandler<ServerContext, ResourceResult>
+
+/** A prompt's handler as `registerPrompt` takes it; the SDK calls one without `argsSchema` with the context alone. */
+export type ProtectedPrompt<Args> = Handler<Args, ServerContext, PromptResult>
 
 /** A protected server of the MCP SDK's second generation. */
 export interface ProtectedMcp<M extends ModuleMap> {
@@ -45,6 +62,23 @@ export interface ProtectedMcp<M extends ModuleMap> {
    * leaves open are disposed when it is done. `name` is what audit and policy call the tool.
    */
   tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<ToolResult>): ProtectedTool<Args>
+  /**
+   * The same around a resource's handler, of a fixed URI or of a template; one `resource` record for each reading. Errors
+   * are JSON-RPC errors with a safe message and the code in `data["mcp-delegation/code"]`; a `ProtocolError` reaches the
+   * client as it is. `name` is the one under which the resource is registered.
+   */
+  resource(name: string, handler: (uri: URL, call: ResourceCall<M>) => Promise<ResourceResult>): ProtectedResource
+  /** The same around a prompt's handler; one `prompt` record for each use, and errors as of resources. */
+  prompt<Args>(name: string, handler: (args: Args, call: PromptCall<M>) => Promise<PromptResult>): ProtectedPrompt<Args>
+  /**
+   * Stands in front of the handlers that a new server gets from now on, and answers the server. Its lists show what the
+   * caller may use or could with more scopes, and are for no shared cache. Tools, resources and prompts that are not made
+   * with `tool`, `resource` and `prompt` get the policy, the record and safe errors, too. Completions and subscriptions
+   * need what they are about. Where scopes are missing, the caller is asked to step up.
+   * @throws TypeError for a server that has something registered, or that declares tools, resources or prompts in the
+   * capabilities that it is made with.
+   */
+  guard<S extends McpServer>(server: S): S
   /**
    * For the `scopeChallenge` of `registerTool`: asks a caller who lacks a scope to step up, with the base scopes and
    * this tool's in one challenge. Follows the hierarchy, asks the policy too, and audits the refusal.
@@ -93,40 +127,33 @@ export interface RequestStateOptions {
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
  */
 export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>): ProtectedMcp<M> {
-  const settings = checkOptions(options)
+  const { settings, transports, gate, required, stepUp, handlers, requests } = protection<M, ServerContext>(options, {
+    isLocal: ({ http }) => http === undefined,
+    authInfo: ({ http }) => http?.authInfo,
+    signal: ({ mcpReq }) => mcpReq.signal,
+    isAnswer: (error) => error instanceof ProtocolError,
+  })
   const { metadata, challenges, resource, maxBodySize, log } = settings
   const { origin } = new URL(resource)
-  const transports = transportSessions()
-  const gate = createGate(settings, transports)
-  const required = operations(settings)
-  const guard = createGuard(settings, required)
-  const stepUp = createStepUp(settings, required)
-  const onStdio = stdioSession(settings)
 
-  const callerOf = ({ http }: ServerContext): Session | Promise<Session> => {
-    if (http === undefined) return onStdio()
-    const session = sessionOf(http.authInfo)
-    if (session === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
-    return session
-  }
+  const challenge: Challenge =
+    (operation) =>
+    async ({ authInfo, request }) => {
+      const session = sessionOf(authInfo)
+      const uri = operation.kind === 'resource' ? String(request.params?.['uri']) : undefined
+      const [first, ...others] = (session && (await stepUp({ ...operation, uri }, session))) ?? []
+      return first === undefined ? undefined : { scopes: [first, ...others] }
+    }
 
   return {
-    tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<ToolResult>): ProtectedTool<Args> {
-      return (...given: [Args, ServerContext] | [ServerContext]): Promise<ToolResult> => {
-        const context = given.length === 1 ? given[0] : given[1]
-        const args = given.length === 1 ? {} : given[0]
-        const { signal } = context.mcpReq
-        return guard.run({ tool: name, args, signal, context, session: () => callerOf(context) }, handler, asksForUrl)
-      }
-    },
+    tool: (name, handler) => handlers.around('tool', name, handler),
+    resource: (name, handler) => handlers.aroundResource(name, handler),
+    prompt: (name, handler) => handlers.around('prompt', name, handler),
+    guard: (server) => guardServer(server, requests, challenge),
 
     scopes(name, ...scopes) {
       required.require(name, scopes)
-      return async ({ authInfo }) => {
-        const session = sessionOf(authInfo)
-        const [first, ...others] = (session && (await stepUp(name, session))) ?? []
-        return first === undefined ? undefined : { scopes: [first, ...others] }
-      }
+      return challenge({ kind: 'tool', name })
     },
 
     metadata(request) {

@@ -1,4 +1,13 @@
-import type { AuditFields, AuthenticationRecord, DelegationErrorCode, Session, ToolRecord } from '@mcp-delegation/core'
+import type {
+  AuditFields,
+  AuthenticationRecord,
+  DelegationErrorCode,
+  OperationKind,
+  PromptRecord,
+  ResourceRecord,
+  Session,
+  ToolRecord,
+} from '@mcp-delegation/core'
 
 const NOBODY: readonly string[] = Object.freeze([])
 
@@ -32,21 +41,27 @@ export function authenticationRecord(event: Event): AuthenticationRecord {
   return { event: 'authentication', outcome: 'refused', ...fieldsOf(event) }
 }
 
-/** A tool call, or the refusal of one. */
-export function toolRecord(
+/** What a caller uses. */
+export interface Operation {
+  readonly kind: OperationKind
+  /** What audit and policy call it. */
+  readonly name: string
+  /** Of a resource: which one. */
+  readonly uri?: string | undefined
+}
+
+/** A tool call, the reading of a resource, the use of a prompt, or the refusal of one. */
+export function operationRecord(
   event: Event,
-  tool: string,
+  { kind, name, uri = '' }: Operation,
   outcome: ToolRecord['outcome'],
   args: ToolRecord['arguments'],
-): ToolRecord {
-  return {
-    event: 'tool',
-    outcome,
-    ...fieldsOf(event),
-    tool,
-    groups: event.session === undefined ? NOBODY : [...event.session.groups],
-    arguments: args,
-  }
+): ToolRecord | ResourceRecord | PromptRecord {
+  const groups = event.session === undefined ? NOBODY : [...event.session.groups]
+  const common = { outcome, ...fieldsOf(event), groups }
+  if (kind === 'resource') return { event: kind, ...common, resource: name, uri }
+  if (kind === 'prompt') return { event: kind, ...common, prompt: name, arguments: args }
+  return { event: kind, ...common, tool: name, arguments: args }
 }
 
 /** The members of `args` that may be recorded: own ones, by an allow list. */

@@ -1,12 +1,12 @@
 import { DelegationError, type ToolRecord } from '@mcp-delegation/core'
 import { fakeClock, testSession } from '@mcp-delegation/core/testing'
 import { describe, expect, test, vi } from 'vitest'
-import { asksForUrl, createGuard, type ToolCall } from '../src/guard.ts'
+import { asksForUrl, createGuard, type Call as GuardedCall } from '../src/guard.ts'
 import { operations } from '../src/operations.ts'
 import { checkOptions } from '../src/options.ts'
 import { type Modules, world } from './support.ts'
 
-type Call = ToolCall<Modules, string>
+type Call = GuardedCall<Modules, string>
 const GOOD = { content: [{ type: 'text' as const, text: 'good' }] }
 
 function guarded(...given: Parameters<typeof world>) {
@@ -20,7 +20,15 @@ function guarded(...given: Parameters<typeof world>) {
     passes?: Parameters<typeof guard.run>[2],
   ) => {
     const { signal } = new AbortController()
-    const whole = { tool: 'stock', args: { item: 'bolt' }, signal, session: () => session, ...call, context: 'context' }
+    const whole = {
+      kind: 'tool' as const,
+      name: 'stock',
+      args: { item: 'bolt' },
+      signal,
+      session: () => session,
+      ...call,
+      context: 'context',
+    }
     return guard.run(whole, handler, passes)
   }
   const tools = (): readonly ToolRecord[] => records.filter((record): record is ToolRecord => record.event === 'tool')
@@ -290,7 +298,7 @@ describe('the record', () => {
   test('that cannot be written turns the answer into ERR_AUDIT_FAILED and is logged', async () => {
     const { run, log } = guarded({}, { audit: () => Promise.reject(new Error('disk full')) })
     expect(await run(async () => GOOD)).toMatchObject({ _meta: { 'mcp-delegation/code': 'ERR_AUDIT_FAILED' } })
-    expect(log.entries).toMatchObject([{ level: 'error', message: 'a tool call could not be recorded' }])
+    expect(log.entries).toMatchObject([{ level: 'error', message: 'the use of a tool could not be recorded' }])
   })
 })
 

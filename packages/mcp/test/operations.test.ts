@@ -12,8 +12,8 @@ const holding = (...scopes: string[]) => testSession({ scopes: new Set(scopes) }
 describe('operations', () => {
   test('a tool of which nothing is said needs the base scopes', () => {
     const { refusal } = required({ requiredScopes: ['mcp'] })
-    expect(refusal('stock', holding('mcp'))).toBeUndefined()
-    expect(refusal('stock', holding())).toMatchObject({ code: 'ERR_SESSION_SCOPE', scopes: ['mcp'] })
+    expect(refusal('tool', 'stock', holding('mcp'))).toBeUndefined()
+    expect(refusal('tool', 'stock', holding())).toMatchObject({ code: 'ERR_SESSION_SCOPE', scopes: ['mcp'] })
   })
 
   test('a refusal names everything that the call needs: base scopes, its own, the policy’s', () => {
@@ -23,8 +23,8 @@ describe('operations', () => {
     }
     const { require, refusal } = required({ requiredScopes: ['mcp'] }, { policy })
     require('erase', ['items:delete'])
-    expect(refusal('erase', holding('mcp'))).toMatchObject({ scopes: ['mcp', 'items:delete'] })
-    expect(refusal('erase', holding('mcp', 'items:delete'))).toMatchObject({
+    expect(refusal('tool', 'erase', holding('mcp'))).toMatchObject({ scopes: ['mcp', 'items:delete', 'audit'] })
+    expect(refusal('tool', 'erase', holding('mcp', 'items:delete'))).toMatchObject({
       code: 'ERR_SESSION_SCOPE',
       scopes: ['mcp', 'items:delete', 'audit'],
       message: 'this tool needs the scopes mcp items:delete audit',
@@ -36,14 +36,14 @@ describe('operations', () => {
       tool: () => ({ allowed: false as const, reason: 'no', scopes: ['not a scope'] }),
       delegation: () => ({ allowed: true as const }),
     }
-    expect(required({}, { policy }).refusal('erase', holding())).toMatchObject({ code: 'ERR_TOOL_DENIED' })
+    expect(required({}, { policy }).refusal('tool', 'erase', holding())).toMatchObject({ code: 'ERR_TOOL_DENIED' })
   })
 
   test('the hierarchy counts for base scopes and for a tool’s own', () => {
     const { require, refusal } = required({ requiredScopes: ['mcp'], scopeHierarchy: { admin: ['mcp', 'write'] } })
     require('erase', ['write'])
-    expect(refusal('erase', holding('admin'))).toBeUndefined()
-    expect(refusal('erase', holding('mcp'))).toMatchObject({ scopes: ['mcp', 'write'] })
+    expect(refusal('tool', 'erase', holding('admin'))).toBeUndefined()
+    expect(refusal('tool', 'erase', holding('mcp'))).toMatchObject({ scopes: ['mcp', 'write'] })
   })
 
   test('the same may be said again, something else may not', () => {
@@ -58,8 +58,8 @@ describe('operations', () => {
 
   test('a tool named like a member of Object.prototype is a tool like any other', () => {
     const { require, refusal } = required()
-    expect(refusal('constructor', holding())).toBeUndefined()
+    expect(refusal('tool', 'constructor', holding())).toBeUndefined()
     require('__proto__', ['a'])
-    expect(refusal('__proto__', holding())).toMatchObject({ scopes: ['a'] })
+    expect(refusal('tool', '__proto__', holding())).toMatchObject({ scopes: ['a'] })
   })
 })

@@ -1,6 +1,6 @@
 import { testSession } from '@mcp-delegation/core/testing'
 import { expect, test } from 'vitest'
-import { auditedArguments, authenticationRecord, toolRecord } from '../src/records.ts'
+import { auditedArguments, authenticationRecord, operationRecord } from '../src/records.ts'
 
 const EVENT = { session: undefined, now: 1_000, durationMs: 5, code: 'ERR_SESSION_INVALID' as const, reason: 'expired' }
 
@@ -19,8 +19,11 @@ test('a record names the caller where there is one, and nobody else', () => {
     clientId: 'test-client',
     act: ['agent'],
   })
-  expect(toolRecord({ ...EVENT, session }, 'stock', 'denied', {})).toMatchObject({ tool: 'stock', groups: ['staff'] })
-  expect(toolRecord(EVENT, 'stock', 'denied', {})).toMatchObject({ groups: [] })
+  expect(operationRecord({ ...EVENT, session }, { kind: 'tool', name: 'stock' }, 'denied', {})).toMatchObject({
+    tool: 'stock',
+    groups: ['staff'],
+  })
+  expect(operationRecord(EVENT, { kind: 'tool', name: 'stock' }, 'denied', {})).toMatchObject({ groups: [] })
 })
 
 test('arguments are recorded by an allow list, own ones only', () => {

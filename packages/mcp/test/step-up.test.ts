@@ -16,7 +16,7 @@ function stepUpOf(...given: Parameters<typeof world>) {
 test('who lacks a scope is told every scope that the call needs, and that is recorded once', async () => {
   const { stepUp, records } = stepUpOf({ requiredScopes: ['mcp'] })
   const session = testSession({ scopes: new Set(['mcp']), groups: new Set(['staff']) })
-  expect(await stepUp('erase', session)).toEqual(['mcp', 'items:delete'])
+  expect(await stepUp({ kind: 'tool', name: 'erase' }, session)).toEqual(['mcp', 'items:delete'])
   expect(records).toMatchObject([
     { event: 'tool', outcome: 'denied', tool: 'erase', code: 'ERR_SESSION_SCOPE', subject: 'alice', groups: ['staff'] },
   ])
@@ -27,13 +27,15 @@ test('who lacks none, or whom no scope would help, is left to the guard', async 
     {},
     { policy: { tool: () => ({ allowed: false, reason: 'no' }), delegation: () => ({ allowed: true }) } },
   )
-  expect(await stepUp('erase', testSession({ scopes: new Set(['items:delete']) }))).toBeUndefined()
-  expect(await stepUp('stock', testSession())).toBeUndefined()
+  expect(
+    await stepUp({ kind: 'tool', name: 'erase' }, testSession({ scopes: new Set(['items:delete']) })),
+  ).toBeUndefined()
+  expect(await stepUp({ kind: 'tool', name: 'stock' }, testSession())).toBeUndefined()
   expect(records).toEqual([])
 })
 
 test('the refusal stands where it cannot be recorded', async () => {
   const { stepUp, log } = stepUpOf({}, { audit: () => Promise.reject(new Error('disk full')) })
-  expect(await stepUp('erase', testSession())).toEqual(['items:delete'])
+  expect(await stepUp({ kind: 'tool', name: 'erase' }, testSession())).toEqual(['items:delete'])
   expect(log.entries).toMatchObject([{ level: 'error', message: 'a refusal could not be recorded' }])
 })

@@ -1,3 +1,12 @@
 export type { ProtectOptions } from '../options.ts'
-export type { ProtectedMcp, ProtectedTool, ToolCall, ToolContext } from './protect-mcp.ts'
+export type {
+  PromptCall,
+  ProtectedMcp,
+  ProtectedPrompt,
+  ProtectedResource,
+  ProtectedTool,
+  ResourceCall,
+  ToolCall,
+  ToolContext,
+} from './protect-mcp.ts'
 export { protectMcp } from './protect-mcp.ts'

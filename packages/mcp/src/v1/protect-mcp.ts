@@ -1,30 +1,46 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { DelegationError, type ModuleMap, type Session } from '@mcp-delegation/core'
+import type { ModuleMap, Session } from '@mcp-delegation/core'
 import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
+import type { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import type { RequestHandlerExtra } from '@modelcontextprotocol/sdk/shared/protocol.js'
-import type { CallToolResult, ServerNotification, ServerRequest } from '@modelcontextprotocol/sdk/types.js'
+import {
+  type CallToolResult,
+  type GetPromptResult,
+  McpError,
+  type ReadResourceResult,
+  type ServerNotification,
+  type ServerRequest,
+} from '@modelcontextprotocol/sdk/types.js'
 import { withHeaders } from '../answer.ts'
 import { authInfoOf, sessionOf } from '../auth-info.ts'
-import { createGate } from '../gate.ts'
-import { asksForUrl, createGuard, type ToolCall as GuardedCall } from '../guard.ts'
+import type { Call } from '../guard.ts'
+import type { ResourceCall as GuardedResourceCall, Handler, ResourceHandler } from '../handlers.ts'
 import { headOf, type NodeRequest, redactAuthorization, sendAnswer } from '../node-http.ts'
-import { operations } from '../operations.ts'
-import { checkOptions, type ProtectOptions } from '../options.ts'
-import { stdioSession } from '../stdio-session.ts'
-import { createStepUp } from '../step-up.ts'
-import { transportSessions } from '../transport-session.ts'
+import type { ProtectOptions } from '../options.ts'
+import { protection } from '../protection.ts'
+import type { Operation } from '../records.ts'
+import { guardServer } from './guard-server.ts'
 
 /** What SDK v1 calls handlers with. */
 export type ToolContext = RequestHandlerExtra<ServerRequest, ServerNotification>
 
 /** What a tool's handler is called with, besides its arguments. */
-export type ToolCall<M extends ModuleMap> = GuardedCall<M, ToolContext>
+export type ToolCall<M extends ModuleMap> = Call<M, ToolContext>
+
+/** What a resource's handler is called with, besides the URI. */
+export type ResourceCall<M extends ModuleMap> = GuardedResourceCall<M, ToolContext>
+
+/** What a prompt's handler is called with, besides its arguments. */
+export type PromptCall<M extends ModuleMap> = Call<M, ToolContext>
 
 /** A tool's handler as `registerTool` takes it; the SDK calls a tool without `inputSchema` with the context alone. */
-export interface ProtectedTool<Args> {
-  (args: Args, context: ToolContext): Promise<CallToolResult>
-  (context: ToolContext): Promise<CallToolResult>
-}
+export type ProtectedTool<Args> = Handler<Args, ToolContext, CallToolResult>
+
+/** A resource's handler as `registerResource` takes it, of a fixed URI and of a template. */
+export type ProtectedResource = ResourceHandler<ToolContext, ReadResourceResult>
+
+/** A prompt's handler as `registerPrompt` takes it; the SDK calls one without `argsSchema` with the context alone. */
+export type ProtectedPrompt<Args> = Handler<Args, ToolContext, GetPromptResult>
 
 /** A protected server of the MCP SDK's first generation. */
 export interface ProtectedMcp<M extends ModuleMap> {
@@ -35,6 +51,25 @@ export interface ProtectedMcp<M extends ModuleMap> {
    * leaves open are disposed when it is done. `name` is what audit and policy call the tool.
    */
   tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<CallToolResult>): ProtectedTool<Args>
+  /**
+   * The same around a resource's handler, of a fixed URI or of a template; one `resource` record for each reading. Errors
+   * are JSON-RPC errors with a safe message and the code in `data["mcp-delegation/code"]`; an `McpError` reaches the
+   * client as it is. `name` is the one under which the resource is registered.
+   */
+  resource(name: string, handler: (uri: URL, call: ResourceCall<M>) => Promise<ReadResourceResult>): ProtectedResource
+  /** The same around a prompt's handler; one `prompt` record for each use, and errors as of resources. */
+  prompt<Args>(
+    name: string,
+    handler: (args: Args, call: PromptCall<M>) => Promise<GetPromptResult>,
+  ): ProtectedPrompt<Args>
+  /**
+   * Stands in front of the handlers that a new server gets from now on, and answers the server. Its lists show what the
+   * caller may use or could with more scopes. Tools, resources and prompts that are not made with `tool`, `resource` and
+   * `prompt` get the policy, the record and safe errors, too. Completions and subscriptions need what they are about.
+   * @throws TypeError for a server that has something registered, or that declares tools, resources or prompts in the
+   * capabilities that it is made with.
+   */
+  guard<S extends McpServer>(server: S): S
   /**
    * Says which scopes a tool needs besides the base scopes. The middleware asks a caller who lacks one to step up where
    * a body parser ran before it; otherwise the call is answered with a tool error.
@@ -62,37 +97,26 @@ export interface ProtectedMcp<M extends ModuleMap> {
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization
  */
 export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>): ProtectedMcp<M> {
-  const settings = checkOptions(options)
+  const { settings, transports, gate, required, stepUp, handlers, requests } = protection<M, ToolContext>(options, {
+    isLocal: ({ authInfo, requestInfo }) => authInfo === undefined && requestInfo === undefined,
+    authInfo: ({ authInfo }) => authInfo,
+    signal: ({ signal }) => signal,
+    isAnswer: (error) => error instanceof McpError,
+  })
   const { metadata, challenges, resource, log } = settings
-  const transports = transportSessions()
-  const gate = createGate(settings, transports)
-  const required = operations(settings)
-  const guard = createGuard(settings, required)
-  const stepUp = createStepUp(settings, required)
-  const onStdio = stdioSession(settings)
-
-  const callerOf = ({ authInfo, requestInfo }: ToolContext): Session | Promise<Session> => {
-    if (authInfo === undefined && requestInfo === undefined) return onStdio()
-    const session = sessionOf(authInfo)
-    if (session === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
-    return session
-  }
 
   async function lackedScopes(session: Session, body: unknown): Promise<readonly string[] | undefined> {
     const scopes = new Set<string>()
-    for (const tool of calledTools(body)) for (const scope of (await stepUp(tool, session)) ?? []) scopes.add(scope)
+    for (const operation of operationsIn(body))
+      for (const scope of (await stepUp(operation, session)) ?? []) scopes.add(scope)
     return scopes.size === 0 ? undefined : [...scopes]
   }
 
   return {
-    tool<Args>(name: string, handler: (args: Args, call: ToolCall<M>) => Promise<CallToolResult>): ProtectedTool<Args> {
-      return (...given: [Args, ToolContext] | [ToolContext]): Promise<CallToolResult> => {
-        const context = given.length === 1 ? given[0] : given[1]
-        const args = given.length === 1 ? {} : given[0]
-        const { signal } = context
-        return guard.run({ tool: name, args, signal, context, session: () => callerOf(context) }, handler, asksForUrl)
-      }
-    },
+    tool: (name, handler) => handlers.around('tool', name, handler),
+    resource: (name, handler) => handlers.aroundResource(name, handler),
+    prompt: (name, handler) => handlers.around('prompt', name, handler),
+    guard: (server) => guardServer(server, requests),
 
     scopes(name, ...scopes) {
       required.require(name, scopes)
@@ -121,12 +145,15 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
   }
 }
 
-/** The names of the tools that a parsed body calls. */
-function calledTools(body: unknown): readonly string[] {
-  const tools: string[] = []
+const KINDS: Readonly<Record<string, Operation['kind']>> = { 'tools/call': 'tool', 'prompts/get': 'prompt' }
+
+/** The tools that a parsed body calls, and the prompts that it asks for. What a URI is the name of, only a server knows. */
+function operationsIn(body: unknown): readonly Operation[] {
+  const found: Operation[] = []
   for (const message of Array.isArray(body) ? body : [body]) {
     const { method, params } = (message ?? {}) as { method?: unknown; params?: { name?: unknown } | null }
-    if (method === 'tools/call' && typeof params?.name === 'string') tools.push(params.name)
+    const kind = typeof method === 'string' && Object.hasOwn(KINDS, method) ? KINDS[method] : undefined
+    if (kind !== undefined && typeof params?.name === 'string') found.push({ kind, name: params.name })
   }
-  return tools
+  return found
 }

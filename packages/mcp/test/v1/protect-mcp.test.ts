@@ -261,7 +261,7 @@ describe('the middleware', () => {
     const decide = (): never => {
       throw new Error('hunter2')
     }
-    const broken = { delegate, audit, decide, standing: () => 'good' } as unknown as typeof registry
+    const broken = { delegate, audit, decide, count: () => {}, standing: () => 'good' } as unknown as typeof registry
     const mcp = protectMcp({ ...options, registry: broken })
     const url = await listen(mcp, async (_request, response) => void response.end('called'))
     const response = await post(url, { authorization: 'Bearer alice', origin }, calling('plain'))
