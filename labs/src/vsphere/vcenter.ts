@@ -24,6 +24,8 @@ export interface VcenterOptions {
   readonly datastores?: number | undefined
   /** How long a session may be idle, in milliseconds; it ends within twice that. Default: it never ends by that. */
   readonly sessionTimeout?: number | undefined
+  /** How long each task takes at least, in milliseconds. Default: 0. */
+  readonly taskDelay?: number | undefined
 }
 
 /** Who logs in, and how. */
@@ -134,6 +136,7 @@ async function start(program: string, folder: string, options: VcenterOptions): 
       command: programAsServer(program, [
         ...['-listen', `${host}:${port}`, '-certificate', certificate, '-key', key, '-accounts', accounts.path],
         ...SIZES.flatMap((size) => (options[size] === undefined ? [] : [`-${size}`, String(options[size])])),
+        ...(options.taskDelay === undefined ? [] : ['-task-delay', String(options.taskDelay)]),
         ...(options.sessionTimeout === undefined ? [] : ['-session-timeout', `${options.sessionTimeout}ms`]),
       ]),
       // Where it puts the files of its datastores.

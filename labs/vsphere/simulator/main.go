@@ -40,6 +40,7 @@ func serve() error {
 	key := flag.String("key", "", "path of its key in PEM")
 	accounts := flag.String("accounts", "", "path of a JSON object of passwords by user names; read at each login")
 	idle := flag.String("session-timeout", "", "how long a session may be idle, as 30m")
+	delay := flag.Int("task-delay", 0, "how long each task takes at least, in milliseconds")
 	flag.Parse()
 	model.Host = 0
 
@@ -51,6 +52,10 @@ func serve() error {
 		return err
 	}
 	defer model.Remove()
+	if *delay > 0 {
+		// Without the lock of its object, whose properties can be read while the task waits.
+		simulator.TaskDelay = simulator.DelayConfig{Delay: *delay, MethodDelay: map[string]int{"LockHandoff": 0}}
+	}
 	registry := model.Service.Context.Map
 	if *idle != "" {
 		option := &types.OptionValue{Key: "config.vmacore.soap.sessionTimeout", Value: *idle}
