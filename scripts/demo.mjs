@@ -5,6 +5,9 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { run, setUp } from './setup.mjs'
 
+/** An example that needs a lab has its name; here are those that need another one too. */
+const MORE = { vsphere: ['labs/vault'] }
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 const examples = readdirSync(`${root}/examples`)
 const args = process.argv.slice(2)
@@ -14,9 +17,8 @@ if (!examples.includes(name)) {
   console.error(`there is no example "${name}". There are: ${examples.join(', ')}`)
   process.exit(1)
 }
-// An example that needs a lab has its name.
 if (
-  !setUp({ folders: [`labs/${name}`] }) ||
+  !setUp({ folders: [`labs/${name}`, ...(MORE[name] ?? [])] }) ||
   !run('npm', ['run', '--silent', 'build', '--', `--filter=./examples/${name}`])
 )
   process.exit(1)
