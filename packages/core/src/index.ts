@@ -11,12 +11,16 @@ export type {
   ToolRecord,
 } from './audit.ts'
 export { pinoAudit } from './audit.ts'
+export type { CheckpointKey } from './audit-log/checkpoint.ts'
+export type { CheckpointSink } from './audit-log/witness.ts'
+export { fileCheckpoints } from './audit-log/witness.ts'
 export type { BlockStore, BlockTarget, LoginSession, Standing } from './blocks.ts'
 export type { Clock } from './clock.ts'
 export type { DelegateOptions } from './dispatcher.ts'
 export type { DelegationErrorCode, DelegationErrorOptions } from './errors.ts'
 export { DelegationError, isDelegationError } from './errors.ts'
 export { fileAudit } from './file-audit.ts'
+export type { FileAuditOptions, RepeatOptions, SealOptions } from './file-audit-options.ts'
 export type { GroupGrammar, GroupGrammarOptions, GroupRule, Reading } from './group-grammar.ts'
 export { groupGrammar } from './group-grammar.ts'
 export type {

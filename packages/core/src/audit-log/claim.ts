@@ -1,0 +1,18 @@
+import type { AuditLogReport } from './report.ts'
+
+/** What may be relied on, in words; it names numbers and instants only. */
+export function claimOf(report: Omit<AuditLogReport, 'claim'>): string {
+  const { ok, firstSeq = 0, sealed, witnessed, unsealed, unwitnessed } = report
+  if (sealed === undefined) return 'Nothing is claimed: there is no valid checkpoint.'
+  const but = ok ? '' : ' Except for what the findings name.'
+  const tail = `${count(unsealed)} after it ${unsealed === 1 ? 'is' : 'are'} not sealed.`
+  const lines = (seq: number): string => `Lines ${firstSeq} to ${seq}`
+  const inner = `${lines(sealed.seq)} are what the holder of the key sealed. ${tail}`
+  if (witnessed === undefined)
+    return `${inner} Whether the log once went further is not claimed, nor anything against the holder of the key: no checkpoint that is held elsewhere vouches for it.${but}`
+  return `${lines(witnessed.seq)} are what was written when the checkpoint held elsewhere was made, whoever could write the log since. ${count(unwitnessed)} after it: whether there once were more is not claimed. ${inner}${but}`
+}
+
+function count(records: number): string {
+  return records === 1 ? 'The one record' : `The ${records} records`
+}
