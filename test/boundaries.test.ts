@@ -63,7 +63,7 @@ test('packages import core, and never each other nor the labs', () => {
         const own = !specifier.startsWith('.') || join(dirname(path), specifier).startsWith(`packages/${name}/src/`)
         const other =
           specifier.startsWith('@mcp-delegation/') &&
-          (name === 'core' || !/^@mcp-delegation\/core(\/oidc)?$/.test(specifier))
+          (name === 'core' || !/^@mcp-delegation\/core(\/(?:audit|oidc))?$/.test(specifier))
         if (!own || other) wrong.push(`${path} imports ${specifier}`)
       }
   expect(wrong).toEqual([])
