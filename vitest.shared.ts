@@ -12,7 +12,7 @@ export function project(name: string): UserWorkspaceConfig {
         { find: /^@mcp-delegation\/core\/audit$/, replacement: src('core/src/audit-log/index.ts') },
         { find: /^@mcp-delegation\/core$/, replacement: src('core/src/index.ts') },
         {
-          find: /^@mcp-delegation\/labs\/(active-directory|vault|vsphere)$/,
+          find: /^@mcp-delegation\/labs\/(active-directory|keycloak|vault|vsphere)$/,
           replacement: `${src('../labs/src')}/$1/index.ts`,
         },
         { find: /^@mcp-delegation\/mcp\/(v1|fastmcp)$/, replacement: `${src('mcp/src')}/$1/index.ts` },

@@ -4,15 +4,16 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ensureKeycloak } from './keycloak.mjs'
 import { ensureServer } from './openbao.mjs'
 import { ensureSimulator } from './vcsim.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Whose needs there are tables of, debian.json: a lab's, and those of tests besides the labs. */
-const FOLDERS = ['labs/active-directory', 'labs/vault', 'labs/vsphere', 'test']
+const FOLDERS = ['labs/active-directory', 'labs/keycloak', 'labs/vault', 'labs/vsphere', 'test']
 /** What sees to the server of a lab that Debian has not. */
-const SERVERS = { 'labs/vault': ensureServer, 'labs/vsphere': ensureSimulator }
+const SERVERS = { 'labs/keycloak': ensureKeycloak, 'labs/vault': ensureServer, 'labs/vsphere': ensureSimulator }
 /** What Debian asks before it starts a server that a package brings. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
@@ -36,7 +37,7 @@ export function run(command, args, { env = {}, cwd = root, quiet = false } = {})
 
 /**
  * Brings everything up to date: the Debian packages of those of `folders` that have a table of them, those in `more`,
- * which is like the tables, and for the Vault and vSphere labs a server. Returns whether the caller can go on; with
+ * which is like the tables, and for labs whose server Debian has not that server. Returns whether the caller can go on; with
  * `optional` it can without Debian packages and without the servers.
  */
 export function setUp({ more = {}, folders = FOLDERS, optional = false } = {}) {
