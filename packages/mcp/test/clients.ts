@@ -1,4 +1,4 @@
-import type { AuditRecord, ToolRecord } from '@mcp-delegation/core'
+import type { AuditRecord, PromptRecord, ResourceRecord, ToolRecord } from '@mcp-delegation/core'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import { z } from 'zod'
@@ -37,6 +37,10 @@ export function serverOf(register: (server: McpServer) => void, options?: Constr
 
 export const tools = (records: readonly AuditRecord[]): readonly ToolRecord[] =>
   records.filter((record): record is ToolRecord => record.event === 'tool')
+const USES: readonly string[] = ['tool', 'resource', 'prompt']
+/** The records of tools, resources and prompts. */
+export const uses = (records: readonly AuditRecord[]): readonly (ToolRecord | ResourceRecord | PromptRecord)[] =>
+  records.filter((record): record is ToolRecord | ResourceRecord | PromptRecord => USES.includes(record.event))
 export const whoami = (mcp: Protected) => (server: McpServer) => {
   server.registerTool(
     'whoami',
