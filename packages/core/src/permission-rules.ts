@@ -156,7 +156,7 @@ function requirement(level: string, scopes: unknown, option: string, ranks: Rank
 
 /** A refusal that is handed out again and again. */
 export function refusal(reason: string, scopes?: readonly string[]): Refusal {
-  return Object.freeze({ allowed: false, reason, scopes })
+  return Object.freeze({ allowed: false, reason, ...(scopes && { scopes }) })
 }
 
 function checkOperations(
