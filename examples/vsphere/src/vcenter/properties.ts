@@ -1,4 +1,4 @@
-import { type Answer, type Ref, reference, refOf, returned, typed } from './transport.ts'
+import { type Answer, faultError, faultOf, type Ref, reference, refOf, returned, typed } from './transport.ts'
 import type { CallOptions } from './types.ts'
 import { VcenterError } from './vcenter-error.ts'
 import { all, child, tag, textOf, type Xml, type XmlElement } from './xml.ts'
@@ -96,6 +96,9 @@ async function retrieve(
 function retrievedOf(element: XmlElement): readonly Retrieved[] {
   const ref = refOf(child(element, 'obj'))
   if (ref === undefined) return []
+  // What a user may not read is left out. That nobody is logged in is told in the same way.
+  const faults = all(element, 'missingSet').map((missing) => faultOf(child(child(missing, 'fault'), 'fault')))
+  if (faults.includes('NotAuthenticated')) throw faultError('NotAuthenticated', 'RetrievePropertiesEx')
   const pairs = all(element, 'propSet').flatMap((property): [string, XmlElement][] => {
     const value = child(property, 'val')
     return value === undefined ? [] : [[textOf(property, 'name') ?? '', value]]

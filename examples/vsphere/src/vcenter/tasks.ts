@@ -28,6 +28,7 @@ export async function runTask(
       const state = text(found, 'info.state')
       if (state === 'success') return refOf(found.properties.get('info.result'))
       if (state === 'error') throw faultError(faultOf(child(found.properties.get('info.error'), 'fault')), method)
+      if (state === undefined) throw new VcenterError('ERR_VCENTER_DENIED', `how ${method} goes can't be seen`)
       const left = deadline - performance.now()
       if (left <= 0) throw new VcenterError('ERR_VCENTER_UNAVAILABLE', `${method} took too long, and goes on`)
       await delay(Math.min(wait, left), undefined, { signal }).catch(() => {})

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isAvailable, missing, vcenter as startVcenter, type VcenterLab } from '@mcp-delegation/labs/vsphere'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Vcenter, type VcenterSession, vcenter } from '../../src/vcenter/index.ts'
+import { isNotAuthenticated, type Vcenter, type VcenterSession, vcenter } from '../../src/vcenter/index.ts'
 
 /** How long a task takes, in milliseconds. */
 const TASK = 600
@@ -44,5 +44,15 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a task that takes lon
     await expect(ordered).rejects.toThrow('gone')
     expect(await state()).toBe('on')
     await expect.poll(state).toBe('suspended')
+  })
+
+  test('goes on where the session of the caller is ended', async () => {
+    const other = await client.login(lab.administrator.username, lab.administrator.password)
+    const ordered = other.power(machine, 'off')
+    setTimeout(() => lab.terminate(other.key), TASK / 2)
+    const error = await ordered.catch((reason: unknown) => reason)
+    expect(isNotAuthenticated(error)).toBe(true)
+    expect(error).toMatchObject({ begun: true })
+    await expect.poll(state).toBe('off')
   })
 })
