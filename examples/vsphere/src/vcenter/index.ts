@@ -5,19 +5,13 @@ export type {
   EventEntry,
   Host,
   Machine,
-  MachineChange,
   MachineSummary,
   Network,
-  NewMachine,
   PowerOperation,
-  PowerState,
   SessionEntry,
   Snapshot,
-  TaskOptions,
   Vcenter,
-  VcenterOptions,
   VcenterSession,
 } from './types.ts'
 export { vcenter } from './vcenter.ts'
-export type { VcenterErrorCode } from './vcenter-error.ts'
 export { isNotAuthenticated, VcenterError } from './vcenter-error.ts'

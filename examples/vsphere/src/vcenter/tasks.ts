@@ -31,8 +31,8 @@ export async function runTask(
       if (state === undefined) throw new VcenterError('ERR_VCENTER_DENIED', `how ${method} goes can't be seen`)
       const left = deadline - performance.now()
       if (left <= 0) throw new VcenterError('ERR_VCENTER_UNAVAILABLE', `${method} took too long, and goes on`)
+      // Cut short where the signal aborts, for which the next look rejects.
       await delay(Math.min(wait, left), undefined, { signal }).catch(() => {})
-      if (signal?.aborted) throw signal.reason
     }
   } catch (error) {
     if (!(error instanceof VcenterError)) throw error
