@@ -236,8 +236,8 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
       bob.complete({ ref: { type: 'ref/resource', uri: `${name}://{page}` }, argument: { name: 'page', value: '' } })
     expect((await prompt('greet')).completion.values).toEqual(['bob', 'carol'])
     expect((await template('invoices')).completion.values).toEqual(['invoices 1'])
-    for (const refused of [prompt('fire'), prompt('dismiss'), template('payroll')])
-      await expect(refused).rejects.toMatchObject({ data: { 'mcp-delegation/code': 'ERR_TOOL_DENIED' } })
+    for (const refused of [() => prompt('fire'), () => prompt('dismiss'), () => template('payroll')])
+      await expect(refused()).rejects.toMatchObject({ data: { 'mcp-delegation/code': 'ERR_TOOL_DENIED' } })
     expect(uses(records)).toMatchObject([
       { event: 'prompt', prompt: 'fire', outcome: 'denied' },
       { event: 'prompt', prompt: 'dismiss', outcome: 'denied' },
@@ -454,13 +454,8 @@ describe('a server', () => {
     const { mcp } = serving()
     const handler = serverOf(guarded(mcp))
     const client = await clientOf((request) => handler.fetch(request), 'alice')
-    for (const list of [
-      client.listTools(),
-      client.listResources(),
-      client.listResourceTemplates(),
-      client.listPrompts(),
-    ])
-      await expect(list).rejects.toMatchObject({ data: { 'mcp-delegation/code': 'ERR_SESSION_INVALID' } })
+    for (const list of ['listTools', 'listResources', 'listResourceTemplates', 'listPrompts'] as const)
+      await expect(client[list]()).rejects.toMatchObject({ data: { 'mcp-delegation/code': 'ERR_SESSION_INVALID' } })
     expect(await client.callTool({ name: 'raw' })).toMatchObject({ isError: true })
     expect(ran).not.toHaveBeenCalled()
   })

@@ -343,3 +343,68 @@ test('what is audited is what was asked, not what the handler made of it', async
   )
   expect(tools()).toMatchObject([{ arguments: { amount: 1_000_000, lines: [1, 2] } }])
 })
+
+describe('a rate', () => {
+  const policyOf = (limit: () => Date | undefined) => ({
+    tool: ({ tool }: { tool: string }) => (tool === 'erase' ? { allowed: false as const, reason: 'no' } : ALLOWED),
+    prompt: () => ALLOWED,
+    delegation: () => ALLOWED,
+    limit,
+  })
+  const ALLOWED = { allowed: true as const }
+
+  test('is asked once for a call that is about to run, and for nothing else', async () => {
+    const limit = vi.fn(() => undefined)
+    const { run } = guarded({}, { policy: policyOf(limit) })
+    await run(async () => GOOD, { name: 'erase' })
+    await run(async () => GOOD, { kind: 'prompt' })
+    expect(limit).not.toHaveBeenCalled()
+    await run(async () => GOOD)
+    expect(limit).toHaveBeenCalledTimes(1)
+  })
+
+  test('that is used up is a denial which says when to come back', async () => {
+    const { run, tools } = guarded({}, { policy: policyOf(() => new Date('2030-01-01T00:00:00Z')) })
+    const handler = vi.fn(async () => GOOD)
+    expect(await run(handler)).toMatchObject({
+      isError: true,
+      _meta: { 'mcp-delegation/code': 'ERR_RATE_LIMITED', 'mcp-delegation/retryAfter': '2030-01-01T00:00:00.000Z' },
+    })
+    expect(handler).not.toHaveBeenCalled()
+    expect(tools()).toMatchObject([{ outcome: 'denied', code: 'ERR_RATE_LIMITED' }])
+  })
+})
+
+describe.each(['resource', 'prompt'] as const)('a %s', (kind) => {
+  test('rejects where a tool would have a result, with one record', async () => {
+    const { run, records } = guarded()
+    const failing = (error: Error) => run(() => Promise.reject(error), { kind, name: 'x', uri: 'x://y' })
+    await expect(failing(new Error('hunter2'))).rejects.toMatchObject({ code: -32603, message: `${kind} failed` })
+    await expect(failing(new DelegationError('ERR_DELEGATION_UNAVAILABLE', 'later'))).rejects.toMatchObject({
+      code: -32603,
+      message: 'later',
+      data: { 'mcp-delegation/code': 'ERR_DELEGATION_UNAVAILABLE' },
+    })
+    expect(records).toMatchObject([
+      { event: kind, [kind]: 'x', outcome: 'failed' },
+      { event: kind, outcome: 'failed', code: 'ERR_DELEGATION_UNAVAILABLE' },
+    ])
+    expect(records.map((record) => 'uri' in record && record.uri)).toEqual(
+      kind === 'resource' ? ['x://y', 'x://y'] : [false, false],
+    )
+  })
+
+  test('is not answered where it could not be recorded', async () => {
+    const { run } = guarded({}, { audit: () => Promise.reject(new Error('disk full')) })
+    await expect(run(async () => GOOD, { kind, name: 'x' })).rejects.toMatchObject({
+      data: { 'mcp-delegation/code': 'ERR_AUDIT_FAILED' },
+    })
+  })
+
+  test('is denied by a policy that says nothing about it', async () => {
+    const policy = { tool: () => ({ allowed: true as const }), delegation: () => ({ allowed: true as const }) }
+    const { run, records } = guarded({}, { policy })
+    await expect(run(async () => GOOD, { kind, name: 'x' })).rejects.toMatchObject({ code: -32602 })
+    expect(records).toMatchObject([{ event: kind, outcome: 'denied', code: 'ERR_TOOL_DENIED' }])
+  })
+})

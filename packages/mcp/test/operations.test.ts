@@ -62,4 +62,35 @@ describe('operations', () => {
     require('__proto__', ['a'])
     expect(refusal('tool', '__proto__', holding())).toMatchObject({ scopes: ['a'] })
   })
+
+  test('no scope is asked for where the policy refuses all the same', () => {
+    const policy = {
+      tool: () => ({ allowed: false as const, reason: 'no' }),
+      delegation: () => ({ allowed: true as const }),
+    }
+    const { require, refusal } = required({ requiredScopes: ['mcp'] }, { policy })
+    require('erase', ['items:delete'])
+    expect(refusal('tool', 'erase', holding())).toMatchObject({ code: 'ERR_TOOL_DENIED' })
+  })
+
+  test('resources and prompts need the base scopes and what the policy says, not what a tool of their name needs', () => {
+    const seen: string[] = []
+    const policy = {
+      tool: () => ({ allowed: true as const }),
+      delegation: () => ({ allowed: true as const }),
+      resource({ resource }: { resource: string }) {
+        seen.push(resource)
+        return { allowed: true as const }
+      },
+    }
+    const { require, refusal } = required({ requiredScopes: ['mcp'] }, { policy })
+    require('erase', ['items:delete'])
+    expect(refusal('resource', 'erase', holding('mcp'))).toBeUndefined()
+    expect(refusal('resource', 'erase', holding())).toMatchObject({
+      message: 'this resource needs the scopes mcp',
+      scopes: ['mcp'],
+    })
+    expect(refusal('prompt', 'erase', holding('mcp'))).toMatchObject({ code: 'ERR_TOOL_DENIED' })
+    expect(seen).toEqual(['erase', 'erase'])
+  })
 })

@@ -9,8 +9,11 @@ import type {
 import { protectMcp } from '@mcp-delegation/mcp'
 import { protectFastMcp } from '@mcp-delegation/mcp/fastmcp'
 import { protectMcp as protectMcpV1 } from '@mcp-delegation/mcp/v1'
-import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js'
-import { createMcpHandler, McpServer, type ServerContext } from '@modelcontextprotocol/server'
+import {
+  McpServer as McpServerV1,
+  ResourceTemplate as ResourceTemplateV1,
+} from '@modelcontextprotocol/sdk/server/mcp.js'
+import { createMcpHandler, McpServer, ResourceTemplate, type ServerContext } from '@modelcontextprotocol/server'
 import { FastMCP } from 'fastmcp'
 import { expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
@@ -77,6 +80,74 @@ test('a tool of SDK v1 knows its arguments and its modules', () => {
     {},
     mcp.tool('plain', async () => ({ content: [] })),
   )
+})
+
+test('resources and prompts of SDK v2 know their arguments, and a guarded server is what it was', () => {
+  const mcp = protectMcp(options)
+  class Own extends McpServer {}
+  const server = mcp.guard(new Own({ name: 'x', version: '1' }))
+  expectTypeOf(server).toEqualTypeOf<Own>()
+  const resource = mcp.resource('x', async (uri, { variables, delegate, context }) => {
+    expectTypeOf(uri).toEqualTypeOf<URL>()
+    expectTypeOf(variables).toEqualTypeOf<Record<string, string | string[]>>()
+    expectTypeOf(context).toEqualTypeOf<ServerContext>()
+    // @ts-expect-error unknown name
+    await delegate('nope', {})
+    return { contents: [] }
+  })
+  server.registerResource('x', 'x://y', {}, resource)
+  server.registerResource('x', new ResourceTemplate('x://{y}', { list: undefined }), {}, resource)
+  server.registerPrompt(
+    'x',
+    { argsSchema: inputSchema },
+    mcp.prompt('x', async ({ month }) => {
+      expectTypeOf(month).toEqualTypeOf<string>()
+      return { messages: [] }
+    }),
+  )
+  server.registerPrompt(
+    'plain',
+    {},
+    mcp.prompt('plain', async () => ({ messages: [] })),
+  )
+  // @ts-expect-error not a server
+  mcp.guard({})
+})
+
+test('resources and prompts of SDK v1 know their arguments', () => {
+  const mcp = protectMcpV1(options)
+  const server = mcp.guard(new McpServerV1({ name: 'x', version: '1' }))
+  const resource = mcp.resource('x', async (_uri, { variables }) => {
+    expectTypeOf(variables).toEqualTypeOf<Record<string, string | string[]>>()
+    return { contents: [] }
+  })
+  server.registerResource('x', 'x://y', {}, resource)
+  server.registerResource('x', new ResourceTemplateV1('x://{y}', { list: undefined }), {}, resource)
+  server.registerPrompt(
+    'x',
+    { argsSchema: { month: z.string() } },
+    mcp.prompt('x', async ({ month }) => {
+      expectTypeOf(month).toEqualTypeOf<string>()
+      return { messages: [] }
+    }),
+  )
+})
+
+test('what fastmcp loads fits its methods', () => {
+  const mcp = protectFastMcp(options)
+  const server = mcp.guard(new FastMCP<Session>({ name: 'x', version: '1.0.0', authenticate: mcp.authenticate }))
+  server.addResource(
+    mcp.resource('x', 'x://y', async ({ delegate }) => {
+      // @ts-expect-error unknown name
+      await delegate('nope', {})
+      return { text: '' }
+    }),
+  )
+  server.addResourceTemplate({
+    arguments: [{ name: 'page' }],
+    ...mcp.resourceTemplate('x', 'x://{page}', async ({ page }: { page: string }) => ({ text: page })),
+  })
+  server.addPrompt(mcp.prompt('x', async () => 'text'))
 })
 
 test('a tool of fastmcp fits addTool', () => {

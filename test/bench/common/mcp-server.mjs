@@ -70,7 +70,7 @@ function protectedBy(audit, { issuer, jwksUri }, listen = (mcp, handler) => mcp.
     }
   })
   const handler = createMcpHandler(() => {
-    const server = new McpServer({ name: 'bench', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'bench', version: '1.0.0' }))
     server.registerTool('total', { inputSchema }, total)
     return server
   })

@@ -357,8 +357,11 @@ describe('a server on a pipe', () => {
       server.registerResource('missing', 'config://missing', {}, mcp.resource('missing', failing(answer)))
       server.registerPrompt('greet', {}, mcp.prompt('greet', failing(new Error('hunter2'))))
     }, 'alice')
-    for (const failed of [client.readResource({ uri: 'config://readme' }), client.getPrompt({ name: 'greet' })])
-      await expect(failed).rejects.toMatchObject({ code: -32603, message: expect.not.stringContaining('hunter2') })
+    for (const failed of [
+      () => client.readResource({ uri: 'config://readme' }),
+      () => client.getPrompt({ name: 'greet' }),
+    ])
+      await expect(failed()).rejects.toMatchObject({ code: -32603, message: expect.not.stringContaining('hunter2') })
     await expect(client.readResource({ uri: 'config://missing' })).rejects.toMatchObject({
       code: -32602,
       message: expect.stringContaining('no such page'),
