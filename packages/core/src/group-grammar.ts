@@ -190,7 +190,7 @@ function readingsOf({ alphabet, reserved, after }: Part, name: string, ways: Flo
   /** The readings whose value for this placeholder has begun, and may still go on. */
   let open = 0
   for (let end = 0; end <= name.length; end++) {
-    if (open > 0 && name.startsWith(after, end)) {
+    if (name.startsWith(after, end)) {
       let valid = open
       for (const word of reserved) if (name.endsWith(word, end)) valid -= ways[end - word.length] ?? 0
       readings[end + after.length] = valid

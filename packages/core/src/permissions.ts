@@ -126,12 +126,12 @@ export function permissions<const Level extends string>(options: PermissionsOpti
     levelOf: (session, area) => levelsOf(session, area).at(-1),
     grantsOf: (session) => grantsIn(rightsOfSession(session), levels).map(({ level, area }) => ({ level, area })),
     requiredLevel,
-    explain(session, name, kind = 'tool') {
+    explain(session, asked, kind = 'tool') {
       const rights = rightsOfSession(session)
-      const required = requiredLevel(name, kind)
-      const decision = use(session, kind, name)
+      const required = requiredLevel(asked, kind)
+      const decision = use(session, kind, asked)
       const grants = grantsIn(rights, levels)
-      const needs = required === undefined ? [] : (rules.operations[kind].get(name)?.scopes ?? [])
+      const needs = required === undefined ? [] : (rules.operations[kind].get(asked)?.scopes ?? [])
       return {
         allowed: decision.allowed,
         reason: decision.allowed
@@ -141,7 +141,7 @@ export function permissions<const Level extends string>(options: PermissionsOpti
             : decision.reason,
         required,
         grants,
-        ignored: rights.ignored,
+        ignored: rights.ignored.map(({ name, reason }) => ({ name, reason })),
         missingScopes: needs.filter((scope) => !rules.hierarchy.covers(rights.scopes, [scope])),
       }
     },

@@ -658,8 +658,19 @@ test('later changes of the options change nothing', () => {
   expect(rules.levels).toEqual(LEVELS)
   expect(rules.tool({ session: reader, tool: 'power_off' }).allowed).toBe(false)
   for (const value of [rules, rules.levels]) expect(Object.isFrozen(value)).toBe(true)
-  for (const value of Object.values(rules.explain(reader, 'power_off').grants)) (value.from as string[]).push('x')
-  expect(rules.explain(reader, 'power_off').grants[0]?.from).toEqual(['vsphere-readers'])
+})
+
+test('what it hands out may be changed, and changes nothing', () => {
+  const session = withGroups('vsphere-readers', 'staff')
+  const { grants, ignored } = policy.explain(session, 'power_off')
+  for (const { from } of grants) (from as string[]).push('x')
+  Object.assign(ignored[0] ?? {}, { name: 'x' })
+  ;(policy.levelsOf(session) as Level[]).push('FULL_ADMIN')
+  expect(policy.explain(session, 'power_off')).toMatchObject({
+    grants: [{ from: ['vsphere-readers'] }],
+    ignored: [{ name: 'staff' }],
+  })
+  expect(policy.levelsOf(session)).toEqual(['READ_ONLY'])
 })
 
 test('a name of Object.prototype counts where it is an entry', () => {
