@@ -147,6 +147,8 @@ class FileAudit {
   async #dispose(): Promise<void> {
     if (!this.#disposed) this.#repeats?.flush()
     this.#disposed = true
+    // What waits comes before the last seal, so that this covers it.
+    await this.#writing
     clearTimeout(this.#sealAt)
     this.#sealDue = true
     this.#writing ??= this.#write()
