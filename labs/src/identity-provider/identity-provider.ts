@@ -15,6 +15,8 @@ export interface IdentityProviderOptions {
 /** An OpenID provider that runs until it is disposed of, or until this process ends. */
 export interface IdentityProvider extends AsyncDisposable {
   readonly issuer: string
+  /** Gives a user other claims, in the tokens that are issued from now on. */
+  setClaims(user: string, claims: Readonly<Record<string, unknown>>): Promise<void>
 }
 
 /**
@@ -35,6 +37,11 @@ export async function identityProvider(options: IdentityProviderOptions): Promis
   })
   return {
     issuer,
+    async setClaims(user, claims) {
+      const taken = once(child, 'message')
+      child.send({ user, claims })
+      await taken
+    },
     async [Symbol.asyncDispose]() {
       // Ctrl-C in a terminal ends it too.
       if (child.exitCode !== null || child.signalCode !== null) return

@@ -6,7 +6,8 @@ import { errors, type JWK, Provider } from 'oidc-provider'
 import { listenOnLoopback } from '../loopback.ts'
 import type { IdentityProviderOptions } from './identity-provider.ts'
 
-const { users, resource, scope } = JSON.parse(process.argv[2] ?? '') as IdentityProviderOptions
+const { resource, scope, ...options } = JSON.parse(process.argv[2] ?? '') as IdentityProviderOptions
+const users = { ...options.users }
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const server = createServer()
@@ -35,4 +36,8 @@ const provider = new Provider(issuer, {
 server.on('request', provider.callback())
 
 process.on('disconnect', () => process.exit())
+process.on('message', ({ user, claims }: { user: string; claims: Readonly<Record<string, unknown>> }) => {
+  users[user] = claims
+  process.send?.({})
+})
 process.send?.({ issuer })

@@ -9,8 +9,8 @@ export interface Narrator {
   readonly failures: number
   chapter(title: string): void
   say(text: string): void
-  /** Prints the audit records that are new since the last call, and returns them. */
-  records(): readonly WrittenRecord[]
+  /** Prints the audit records that are new since the last call, unless it is to be quiet, and returns them. */
+  records(options?: { readonly quiet?: boolean | undefined }): readonly WrittenRecord[]
   /** Says what is expected, and whether it holds. */
   expect(what: string, holds: boolean): void
 }
@@ -29,11 +29,11 @@ export function createNarrator(auditFile: string, columns: readonly string[]): N
     },
     chapter: (title) => console.log(`\n${title}`),
     say: (text) => console.log(`  ${text}`),
-    records() {
+    records({ quiet = false } = {}) {
       const lines = readFileSync(auditFile, 'utf8').split('\n').slice(0, -1)
       const records = lines.slice(read).map((line) => JSON.parse(line) as WrittenRecord)
       read = lines.length
-      if (records.length > 0) console.log(`\n${table(records, columns)}\n`)
+      if (records.length > 0 && !quiet) console.log(`\n${table(records, columns)}\n`)
       return records
     },
     expect(what, holds) {
