@@ -1,0 +1,29 @@
+import type { Credential, SessionCredential } from '@mcp-delegation/core'
+import { isNotAuthenticated, type VcenterSession } from './vcenter/index.ts'
+
+/** A lease on the caller's session at vCenter. */
+export type SessionLease = Credential<SessionCredential<VcenterSession>>
+
+/**
+ * Works in the caller's session at vCenter. One that vCenter has ended is given up, and the work is tried once more in a
+ * new one, where vCenter had not begun with it.
+ */
+export async function inSession<Result>(
+  lease: () => Promise<SessionLease>,
+  work: (session: VcenterSession) => Promise<Result>,
+): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    await using session = await lease()
+    try {
+      return await work(session.value.handle)
+    } catch (error) {
+      if (!isNotAuthenticated(error)) throw error
+      session.invalidate()
+      if (attempt === 2 || hasBegun(error)) throw error
+    }
+  }
+}
+
+function hasBegun(error: unknown): boolean {
+  return (error as { readonly begun?: unknown }).begun === true
+}

@@ -1,0 +1,42 @@
+// The server for real: configured by its environment, until SIGTERM or Ctrl-C. What it says goes to standard error.
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { isDelegationError, type Logger } from '@mcp-delegation/core'
+import { openServer } from './open-server.ts'
+import { readSettings, SettingsError } from './settings.ts'
+
+/** Warnings and errors, a line each; a server of yours may have pino in its place. */
+const log: Logger = { debug: () => {}, info: () => {}, warn: write('warn'), error: write('error') }
+
+try {
+  const settings = readSettings(process.env)
+  await using server = await openServer(settings, log)
+  const http = createServer(server.answer)
+  const { host, port } = settings.listen
+  http.listen(port, host)
+  await once(http, 'listening')
+  console.error(server.summary())
+  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  console.error('ending')
+  http.close()
+  http.closeAllConnections()
+} catch (error) {
+  console.error(reasonOf(error))
+  process.exitCode = 1
+}
+
+/** One line for an operator. */
+function reasonOf(error: unknown): string {
+  const known = error instanceof SettingsError || error instanceof TypeError || isDelegationError(error)
+  const { message, code, cause } = error as { message: string; code?: string; cause?: { message?: string } }
+  if (!known && code === undefined) return String((error as Error).stack)
+  return `can't start: ${message}${cause?.message === undefined ? '' : ` (${cause.message})`}`
+}
+
+function write(level: string): Logger['warn'] {
+  return (fields, message) => {
+    const { err, ...rest } = fields as { readonly err?: unknown }
+    const error = err instanceof Error ? { error: err.message, cause: (err.cause as Error | undefined)?.message } : {}
+    console.error(JSON.stringify({ at: new Date().toISOString(), level, message, ...rest, ...error }))
+  }
+}
