@@ -1,7 +1,9 @@
+import type { Area } from './permission-options.ts'
 import { isCleanText, printable } from './text.ts'
 
 /** How long names are: those of groups in a session, those of targets in a request. */
 export const MAX_NAME_BYTES = 1024
+const MAX_DEPTH = 16
 
 /** @throws TypeError naming `option` for anything but an object that has no other members than these. */
 export function checkMembers(value: unknown, option: string, members: readonly string[]): void {
@@ -23,4 +25,11 @@ export function nameList(value: unknown, option: string): readonly string[] {
     throw new TypeError(`"${option}" must be a list of one name or more`)
   if (new Set(value).size < value.length) throw new TypeError(`"${option}" must not name anything twice`)
   return Object.freeze([...value])
+}
+
+/** Whether `area` is what a level can hold in: at most 16 names, one inside the other. */
+export function isArea(area: unknown): area is Area {
+  if (!Array.isArray(area) || area.length > MAX_DEPTH) return false
+  // A copy has no holes to skip.
+  return [...area].every((name) => isCleanText(name, MAX_NAME_BYTES))
 }

@@ -1,4 +1,4 @@
-import { checkMembers, checkObject, MAX_NAME_BYTES, nameList } from './checks.ts'
+import { checkMembers, checkObject, isArea, MAX_NAME_BYTES, nameList } from './checks.ts'
 import type { Area, Grant } from './permission-options.ts'
 import { isCleanText } from './text.ts'
 
@@ -108,8 +108,7 @@ function readRule<Level extends string>(
   const { pattern: text, level, area = [] } = given
   if (!isCleanText(level, 255)) throw new TypeError(`"${option}.level" must be the name of a level`)
   const pattern = readPattern(text, `${option}.pattern`, alphabets, words)
-  if (!Array.isArray(area) || !area.every((name) => isCleanText(name, MAX_NAME_BYTES)))
-    throw new TypeError(`"${option}.area" must be a list of names and placeholders`)
+  if (!isArea(area)) throw new TypeError(`"${option}.area" must be a list of at most 16 names and placeholders`)
   const used = placeholders(pattern)
   for (const name of area)
     if (/[{}]/.test(name) && !used.some((placeholder) => name === `{${placeholder}}`))

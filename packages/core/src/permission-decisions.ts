@@ -1,3 +1,4 @@
+import { isArea } from './checks.ts'
 import type { Logger } from './log.ts'
 import type { Area } from './permission-options.ts'
 import {
@@ -8,7 +9,7 @@ import {
   refusal,
 } from './permission-rules.ts'
 import type { Decision, DelegationAttempt, OperationKind } from './policy.ts'
-import { isArea, type Rights, rankIn } from './rights.ts'
+import { type Rights, rankIn } from './rights.ts'
 
 const ALLOWED: Decision = Object.freeze({ allowed: true })
 const INCOMPLETE = refusal('the groups of this user are not all known')

@@ -4,8 +4,8 @@ import type { Logger } from './log.ts'
 import type { DelegationAttempt } from './policy.ts'
 
 /**
- * Where a level holds: names from the outermost inwards, such as a domain and a project in it. The empty list is the
- * whole. A level in an area holds in every area inside it.
+ * Where a level holds: at most 16 names from the outermost inwards, such as a domain and a project in it. The empty list
+ * is the whole. A level in an area holds in every area inside it.
  */
 export type Area = readonly string[]
 

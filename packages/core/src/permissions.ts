@@ -1,3 +1,4 @@
+import { isArea } from './checks.ts'
 import { systemClock } from './clock.ts'
 import { silentLog } from './log.ts'
 import { checkMethods, unfailing } from './options.ts'
@@ -6,7 +7,7 @@ import type { Area, Grant, PermissionsOptions } from './permission-options.ts'
 import { checkPermissions, type PermissionRules, refusal } from './permission-rules.ts'
 import type { Decision, OperationKind, Policy } from './policy.ts'
 import { RateLimits } from './rate-limit.ts'
-import { isArea, type Rights, rankIn, rightsOf } from './rights.ts'
+import { type Rights, rankIn, rightsOf } from './rights.ts'
 import { type Session, type SessionSnapshot, snapshotOf } from './session.ts'
 
 /** Why a caller may or may not use something. */

@@ -1,8 +1,7 @@
-import { MAX_NAME_BYTES } from './checks.ts'
+import { isArea } from './checks.ts'
 import type { Area } from './permission-options.ts'
 import type { IssuerRules, PermissionRules } from './permission-rules.ts'
 import { keyOf, type SessionSnapshot } from './session.ts'
-import { isCleanText } from './text.ts'
 
 /** A level by its rank, where it holds, and the groups and roles that grant it. */
 export interface RankedGrant {
@@ -25,15 +24,7 @@ export interface Rights {
   readonly ignored: readonly { readonly name: string; readonly reason: string }[]
 }
 
-const MAX_DEPTH = 16
 const WHOLE: Area = Object.freeze([])
-
-/** Whether `area` is what a level can hold in. */
-export function isArea(area: unknown): area is Area {
-  if (!Array.isArray(area) || area.length > MAX_DEPTH) return false
-  // A copy has no holes to skip.
-  return [...area].every((name) => isCleanText(name, MAX_NAME_BYTES))
-}
 
 /** What the groups and roles of a session grant. */
 export function rightsOf({ ranks, issuers }: PermissionRules, { session }: SessionSnapshot): Rights {

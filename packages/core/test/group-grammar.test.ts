@@ -149,6 +149,7 @@ describe('groupGrammar refuses', () => {
     ['"rules[0].pattern" must not have a placeholder twice', { rules: [{ ...rule, pattern: '{x}_{x}' }] }],
     ['"rules[0].pattern" must have constant text', { rules: [{ ...rule, pattern: '{x}{y}' }] }],
     ['"rules[0].area" must be a list', { rules: [{ ...rule, area: '{x}' }] }],
+    ['"rules[0].area" must be a list', { rules: [{ ...rule, area: Array(17).fill('{x}') }] }],
     ['"rules[0].area" must hold the placeholder {x}', { rules: [{ ...rule, area: undefined }] }],
     ['"rules[0].area" must hold the placeholder {x}', { rules: [{ ...rule, area: ['x'] }] }],
     ['"rules[0].area" must hold constant', { rules: [{ ...rule, area: ['{x}', '{y}'] }] }],
