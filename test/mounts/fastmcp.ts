@@ -6,8 +6,8 @@ import { z } from 'zod'
 type Modules = { billing: DelegationModule<{ readonly target: string }, PasswordCredential> }
 
 export async function withFastMcp(options: ProtectOptions<Modules>, port: number): Promise<FastMCP<Session>> {
-  const { authenticate, metadata, tool } = protectFastMcp(options)
-  const server = new FastMCP<Session>({ name: 'billing', version: '1.0.0', authenticate })
+  const { authenticate, guard, metadata, tool } = protectFastMcp(options)
+  const server = guard(new FastMCP<Session>({ name: 'billing', version: '1.0.0', authenticate }))
   const Balance = z.object({ account: z.string() })
   server.addTool({
     parameters: Balance,

@@ -15,7 +15,7 @@ export function withSdkV1(options: ProtectOptions<Modules>): Express {
   const app = express()
   app.use(express.json(), mcp.middleware)
   app.all('/mcp', async (request, response) => {
-    const server = new McpServer({ name: 'billing', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'billing', version: '1.0.0' }))
     server.registerTool(
       'balance',
       { inputSchema: { account: z.string() } },

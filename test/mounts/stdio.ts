@@ -32,7 +32,7 @@ async function osUser(): Promise<Session> {
 function billing(options: ProtectOptions<Modules>): McpServerFactory {
   const mcp = protectMcp({ ...options, stdio: osUser })
   return () => {
-    const server = new McpServer({ name: 'billing', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'billing', version: '1.0.0' }))
     server.registerTool(
       'login',
       {},
