@@ -42,7 +42,7 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
     person.own === undefined ? [] : [[name, person.own] as const],
   )
   const users = [...own.map(([, username]) => username), ...Object.values(SHARED), INTERN.username]
-  const starting = [vcenter({ users, machines: 6 }), vault()] as const
+  const starting = [vcenter({ users, clusters: 2, machines: 6 }), vault()] as const
   await Promise.allSettled(starting)
   await using center = await starting[0]
   await using safe = await starting[1]

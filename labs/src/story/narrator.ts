@@ -9,7 +9,10 @@ export interface Narrator {
   readonly failures: number
   chapter(title: string): void
   say(text: string): void
-  /** Prints the audit records that are new since the last call, unless it is to be quiet, and returns them. */
+  /**
+   * Prints the audit records that are new since the last call, unless it is to be quiet, and returns them. Of a sealed
+   * file the seals are none.
+   */
   records(options?: { readonly quiet?: boolean | undefined }): readonly WrittenRecord[]
   /** Says what is expected, and whether it holds. */
   expect(what: string, holds: boolean): void
@@ -31,7 +34,8 @@ export function createNarrator(auditFile: string, columns: readonly string[]): N
     say: (text) => console.log(`  ${text}`),
     records({ quiet = false } = {}) {
       const lines = readFileSync(auditFile, 'utf8').split('\n').slice(0, -1)
-      const records = lines.slice(read).map((line) => JSON.parse(line) as WrittenRecord)
+      const written = lines.slice(read).map((line) => JSON.parse(line) as WrittenRecord)
+      const records = written.filter(({ event }) => event !== undefined)
       read = lines.length
       if (records.length > 0 && !quiet) console.log(`\n${table(records, columns)}\n`)
       return records

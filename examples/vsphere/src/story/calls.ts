@@ -13,7 +13,8 @@ export const INTERN = { name: 'intern', username: 'intern@vsphere.local' }
 /** Each tool once, in an order in which everything can be done. */
 export function callsOf(user: string, vm: string): readonly ToolCall[] {
   const [made, copy, renamed] = [`${user}-new`, `${user}-copy`, `${user}-old`]
-  const host = 'DC0_C0_H0'
+  // In the other cluster, and for each who may a host of their own: nobody's machine is on it.
+  const host = user === 'hugo' ? 'DC0_C1_H0' : 'DC0_C1_H1'
   const call = (tool: string, given: Record<string, unknown> = {}, fault?: string): ToolCall => ({
     tool,
     arguments: () => given,
@@ -34,7 +35,7 @@ export function callsOf(user: string, vm: string): readonly ToolCall[] {
     call('power_on_vm', { vm }),
     call('suspend_vm', { vm }),
     call('power_off_vm', { vm }),
-    call('create_vm', { name: made, cpus: 1, memory_mb: 1024, notes: `of ${user}` }),
+    call('create_vm', { name: made, cluster: 'DC0_C0', cpus: 1, memory_mb: 1024, notes: `of ${user}` }),
     call('reconfigure_vm', { vm: made, cpus: 2, memory_mb: 2048 }),
     call('create_snapshot', { vm: made, name: 'before', description: 'to come back to' }),
     call('list_snapshots', { vm }),

@@ -29,7 +29,7 @@ export async function tellReading({ narrator }: Scene, { rita, hugo, nina }: Cli
       shown.hugo === 'inventory, vm, investigate_vm, plan_host_maintenance' &&
       shown.nina === '',
   )
-  expect('rita reads what vCenter shows her', machine.name === CAST['rita']?.vm && inventory.hosts?.length === 2)
+  expect('rita reads what vCenter shows her', machine.name === CAST['rita']?.vm && inventory.hosts?.length === 4)
   expect('hugo gets the prompt', planned === 1)
   expect(
     'the others are refused',
