@@ -9,12 +9,20 @@ import { within } from './within.ts'
 
 const NOBODY: readonly string[] = Object.freeze([])
 
+/** A promise of the sink's that is waited for. */
+interface Waited {
+  readonly accepted: Promise<void>
+  readonly answered: Promise<void>
+  readonly since: number
+}
+
 /** Writes audit records: one place for what every record says and for what happens when the sink fails. */
 export class Recorder {
   readonly #sink: AuditSink
   readonly #clock: Clock
   readonly #log: Logger
   readonly #deadline: number
+  #waited: Waited | undefined
 
   constructor(sink: AuditSink, clock: Clock, log: Logger, deadline: number) {
     this.#sink = sink
@@ -77,11 +85,24 @@ export class Recorder {
     }
   }
 
-  async #wait(accepted: Promise<void>): Promise<void> {
+  /** A sink that writes records together may answer each with the same promise: then one deadline serves them all. */
+  #wait(accepted: Promise<void>): Promise<void> {
+    const now = performance.now()
+    const last = this.#waited
+    // Whoever joins late still has most of the deadline.
+    if (last?.accepted === accepted && now - last.since < this.#deadline / 10) return last.answered
+    const answered = this.#answered(accepted)
+    this.#waited = { accepted, answered, since: now }
+    return answered
+  }
+
+  async #answered(accepted: Promise<void>): Promise<void> {
     try {
       await within(this.#deadline, undefined, async () => accepted)
     } catch (cause) {
       throw this.#failed(cause)
+    } finally {
+      if (this.#waited?.accepted === accepted) this.#waited = undefined
     }
   }
 
