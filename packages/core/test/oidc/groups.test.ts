@@ -80,6 +80,13 @@ describe('a profile of one’s own says what an incomplete token has:', () => {
     expect([...session.groups]).toEqual(user.claims['groups'])
   })
 
+  test('also where it is one of ours, changed', async () => {
+    const changed = { ...issuerProfiles.entra, user: [{ claim: 'oid', present: true as const }] }
+    for (const token of Object.values(ENTRA_OVERAGE))
+      expect((await read({ profile: changed }, token)).groupsComplete).toBe(false)
+    expect((await read({ profile: changed }, entra)).groupsComplete).toBe(true)
+  })
+
   test('and nothing where it is silent', async () => {
     const { user: token } = VENDOR_TOKENS.rfc9068
     const silent = { ...issuerProfiles.rfc9068, groupsIncomplete: undefined }
