@@ -32,7 +32,7 @@ export function ensureSimulator({ run, installDebian }) {
 
 /** Without optimisations, which would take twice as long. */
 function build(go, folder, program, run) {
-  console.error('building the vSphere lab, which takes about a minute')
+  console.error('building the vSphere lab, which takes about half a minute')
   const env = {
     CGO_ENABLED: '0',
     GOFLAGS: '-mod=readonly -buildvcs=false -trimpath',
@@ -40,10 +40,9 @@ function build(go, folder, program, run) {
     GOWORK: 'off',
   }
   const options = ['-gcflags=all=-N -l', '-ldflags=-s -w']
-  const made = join(folder, 'made')
-  if (!run(go, ['build', ...options, '-o', join(made, 'vcenter'), '.'], { cwd: SOURCE, env, quiet: true })) return false
-  chmodSync(made, 0o755)
-  renameSync(made, join(program, '..'))
+  const made = join(folder, 'vcenter')
+  if (!run(go, ['build', ...options, '-o', made, '.'], { cwd: SOURCE, env, quiet: true })) return false
+  renameSync(made, program)
   return true
 }
 
