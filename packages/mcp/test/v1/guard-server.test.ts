@@ -1,12 +1,7 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { permissions, type Session } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js'
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js'
 import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
@@ -23,18 +18,8 @@ import { z } from 'zod'
 import { protectMcp } from '../../src/v1/protect-mcp.ts'
 import { uses } from '../clients.ts'
 import { policyOf } from '../policies.ts'
-import { type Modules, verifierOf, world } from '../support.ts'
-
-type Protected = ReturnType<typeof protectMcp<Modules>>
-interface Incoming extends IncomingMessage {
-  auth?: AuthInfo
-  body?: unknown
-}
-
-const stops: (() => void)[] = []
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop()
-})
+import { verifierOf, world } from '../support.ts'
+import { clientOf, listen, type Protected, post, stops } from './serving.ts'
 
 const said = (text: string) => ({ messages: [{ role: 'user' as const, content: { type: 'text' as const, text } }] })
 const read = (uri: URL, text: string) => ({ contents: [{ uri: uri.href, text }] })
@@ -117,19 +102,6 @@ async function listsOf(client: Client): Promise<Record<string, string[]>> {
   }
 }
 
-async function listen(mcp: Protected, handle: (request: Incoming, response: ServerResponse) => Promise<void>) {
-  const http = createServer(async (request: Incoming, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const text = Buffer.concat(chunks).toString()
-    if (text !== '') request.body = JSON.parse(text)
-    await mcp.middleware(request, response, () => void handle(request, response))
-  }).listen(0, '127.0.0.1')
-  await once(http, 'listening')
-  stops.push(() => http.close().closeAllConnections())
-  return `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`
-}
-
 const newServer = (): McpServer => new McpServer({ name: 'test', version: '1.0.0' })
 
 /** A server for each request, or for each transport session. */
@@ -157,21 +129,6 @@ async function serving(
     await transport.handleRequest(request, response, request.body)
   })
   return { ...made, mcp, url }
-}
-
-async function clientOf(url: string, token: string | (() => string)): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' })
-  const current = typeof token === 'string' ? () => token : token
-  const transport = new StreamableHTTPClientTransport(new URL(url), {
-    fetch: (to, init) => {
-      const headers = new Headers(init?.headers)
-      headers.set('authorization', `Bearer ${current()}`)
-      return fetch(to, { ...init, headers })
-    },
-  })
-  await client.connect(transport as Transport)
-  stops.push(() => void client.close())
-  return client
 }
 
 describe.each(['stateless', 'sessions'] as const)('a guarded server, %s,', (kind) => {
@@ -244,15 +201,8 @@ describe.each(['stateless', 'sessions'] as const)('a guarded server, %s,', (kind
     const { url, records } = await serving(kind, {}, policyOf(OPEN, ['greet', 'readme']))
     const bob = await clientOf(url, 'bob')
     expect((await listsOf(bob))['prompts']).toContain('greet')
-    const challenged = await fetch(url, {
-      method: 'POST',
-      headers: {
-        authorization: 'Bearer bob',
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-      },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'prompts/get', params: { name: 'greet' } }),
-    })
+    const asked = { jsonrpc: '2.0', id: 1, method: 'prompts/get', params: { name: 'greet' } }
+    const challenged = await post(url, { authorization: 'Bearer bob' }, asked)
     expect([challenged.status, challenged.headers.get('www-authenticate')]).toEqual([
       403,
       expect.stringContaining('scope="more"'),

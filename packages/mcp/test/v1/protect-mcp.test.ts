@@ -1,31 +1,20 @@
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { testSession } from '@mcp-delegation/core/testing'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import type { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js'
-import type { AuthInfo } from '@modelcontextprotocol/sdk/server/auth/types.js'
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { UrlElicitationRequiredError } from '@modelcontextprotocol/sdk/types.js'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { protectMcp } from '../../src/v1/protect-mcp.ts'
 import { tools } from '../clients.ts'
 import { METADATA, type Modules, RESOURCE, verifierOf, world } from '../support.ts'
-
-type Protected = ReturnType<typeof protectMcp<Modules>>
-interface Incoming extends IncomingMessage {
-  auth?: AuthInfo
-  body?: unknown
-}
-
-const stops: (() => void)[] = []
-afterEach(() => {
-  for (const stop of stops.splice(0)) stop()
-})
+import { clientOf, type Incoming, listen, type Protected, post, stops } from './serving.ts'
 
 function serverOf(register: (server: McpServer) => void): McpServer {
   const server = new McpServer({ name: 'test', version: '1.0.0' })
@@ -73,23 +62,6 @@ const whoami = (mcp: Protected) => (server: McpServer) => {
   )
 }
 
-/** Serves as Express would: a body parser, the middleware, then `handle`. */
-async function listen(
-  mcp: Protected,
-  handle: (request: Incoming, response: ServerResponse) => Promise<void>,
-): Promise<string> {
-  const http = createServer(async (request: Incoming, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const text = Buffer.concat(chunks).toString()
-    if (text !== '') request.body = JSON.parse(text)
-    await mcp.middleware(request, response, () => void handle(request, response))
-  }).listen(0, '127.0.0.1')
-  await once(http, 'listening')
-  stops.push(() => http.close().closeAllConnections())
-  return `http://127.0.0.1:${(http.address() as AddressInfo).port}/mcp`
-}
-
 /** A server and a transport for each request. */
 const stateless =
   (register: (server: McpServer) => void) =>
@@ -99,20 +71,6 @@ const stateless =
     await transport.handleRequest(request, response, request.body)
   }
 
-async function clientOf(url: string, token: string): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' })
-  const requestInit = { headers: { authorization: `Bearer ${token}` } }
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit }) as Transport)
-  stops.push(() => void client.close())
-  return client
-}
-
-const post = (url: string, headers: Record<string, string>, body: object): Promise<Response> =>
-  fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers },
-    body: JSON.stringify(body),
-  })
 const calling = (name: string): object => ({
   jsonrpc: '2.0',
   id: 1,
