@@ -287,6 +287,7 @@ test('options that can not be right are refused', () => {
   for (const options of [
     { url: 'http://vcenter.corp.example' },
     { url: 'https://alice:secret@vcenter.corp.example' },
+    { url: 'https://alice@vcenter.corp.example' },
     { url: 'vcenter' },
     { url, timeout: 0 },
     { url, taskTimeout: 2 ** 31 },
