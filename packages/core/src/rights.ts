@@ -14,7 +14,6 @@ export interface RankedGrant {
 export interface Rights {
   /** Whether all that the session has is known. Where it is not, it has nothing. */
   readonly complete: boolean
-  /** A copy. */
   readonly scopes: ReadonlySet<string>
   /** The highest rank in the whole, and in any area; -1 for none. */
   readonly whole: number
@@ -51,7 +50,7 @@ export function rightsOf({ ranks, issuers }: PermissionRules, { session }: Sessi
   }
   return {
     complete,
-    scopes: new Set(session.scopes),
+    scopes: session.scopes,
     whole: grants.get(keyOf())?.rank ?? -1,
     anywhere,
     grants,

@@ -364,6 +364,23 @@ describe('delegation', () => {
     })
   })
 
+  test('scopes are asked for where another rule takes a level elsewhere', () => {
+    const rules = of(
+      { modules: ['vcenter'], level: 'POWER_OPS', scopes: ['vm:read'] },
+      { modules: ['vcenter'], level: 'READ_ONLY', area: () => ['north'] },
+    )
+    const session = withGroups('DC_south_OPS')
+    expect(rules.delegation(attempt(session))).toEqual({
+      allowed: false,
+      reason: 'this credential needs the level READ_ONLY',
+    })
+    const elsewhere = of(
+      { modules: ['vcenter'], level: 'POWER_OPS', scopes: ['vm:read'], area: () => ['south'] },
+      { modules: ['vcenter'], level: 'READ_ONLY', area: () => ['north'] },
+    )
+    expect(elsewhere.delegation(attempt(session))).toMatchObject({ scopes: ['vm:read'] })
+  })
+
   test('of several levels, the refusal names the one that takes least', () => {
     const rules = of({ modules: ['vcenter'], level: 'FULL_ADMIN' }, { modules: ['vcenter'], level: 'POWER_OPS' })
     expect(rules.delegation(attempt(reader))).toEqual({
