@@ -29,6 +29,7 @@ export async function lastRecords(
   count: number,
 ): Promise<{ readonly start: number; readonly found: number }> {
   let found = 0
+  if (count === 0) return { start: size, found }
   for (let end = size; end > 0; end -= CHUNK) {
     const start = Math.max(0, end - CHUNK)
     // With the byte before, and with the head of the last line that begins here.

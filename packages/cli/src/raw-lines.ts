@@ -1,5 +1,5 @@
 /** The longest line that is read as one, in bytes. */
-export const MAX_LINE = 1_048_576
+const MAX_LINE = 1_048_576
 const LINE_END = 10
 
 /** A line as it was read, without its end. */

@@ -23,10 +23,11 @@ export const verify: Command = {
   summary: 'prove that a sealed log is as it was written',
   help: `Usage: mcp-delegation audit verify --key KEY… [--checkpoints FILE] [--json] FILE…
 
-Finds what was changed, removed, inserted, reordered or cut off in a sealed audit log, and says how far the log is proven.
+Finds what was changed, removed, inserted, reordered or cut off in a sealed audit log, and says how far it is proven.
 FILE is the file being written: those that were rotated away from it (FILE.000001, …) are found. Or give them all.
 
-      --key KEY           a file with the public key that seals the log, as PEM, JWK or JWKS; several where it was changed
+      --key KEY           a file with the public key that seals the log, as PEM, JWK or JWKS; several where it
+                          was changed
       --checkpoints FILE  the checkpoints that are held elsewhere. Without them nobody can tell a log that was cut off
                           at its end, or replaced by somebody who has the private key
       --json              the report as JSON

@@ -1,0 +1,54 @@
+import { writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { lastRecords } from '../src/audit-file.ts'
+import { scratch } from './support.ts'
+
+/** Where the lines of `text` begin that are records, read from the beginning. */
+function beginsOf(text: string): number[] {
+  let start = 0
+  return text.split('\n').flatMap((line) => {
+    const begin = start
+    start += line.length + 1
+    return line === '' || line.startsWith('{"seq":7,"seal":') ? [] : [begin]
+  })
+}
+
+const SEAL = `{"seq":7,"seal":"checkpoint","jws":"${'x'.repeat(100)}"}`
+
+test('the last records are found, whatever stands at the borders of what is read from the end', async () => {
+  const path = join(scratch(), 'audit.jsonl')
+  // Lengths that put beginnings and ends around the border, which lies 65,536 bytes before the end.
+  for (let shift = -42; shift <= 3; shift++) {
+    const tail = `${'d'.repeat(65_536 + shift - 602)}\n${'e'.repeat(599)}\n`
+    for (const [middle, end] of [
+      [`c${'c'.repeat(49)}\n`, tail],
+      [`${SEAL}\n`, tail],
+      ['\n\n', `${tail}torn`],
+    ] as const) {
+      const text = `a\n${SEAL}\n\n${'b'.repeat(70_000)}\n${middle}${end}`
+      writeFileSync(path, text)
+      await using file = await open(path)
+      const begins = beginsOf(text)
+      for (let count = 1; count <= begins.length + 1; count++) {
+        const found = Math.min(count, begins.length)
+        const start = count > begins.length ? 0 : begins[begins.length - count]
+        expect({ shift, count, ...(await lastRecords(file, text.length, count)) }).toEqual({
+          shift,
+          count,
+          start,
+          found,
+        })
+      }
+    }
+  }
+})
+
+test('none are asked for, and none are found', async () => {
+  const path = join(scratch(), 'audit.jsonl')
+  writeFileSync(path, 'a\nb\n')
+  await using file = await open(path)
+  expect(await lastRecords(file, 4, 0)).toEqual({ start: 4, found: 0 })
+  expect(await lastRecords(file, 0, 3)).toEqual({ start: 0, found: 0 })
+})
