@@ -1,5 +1,5 @@
 import type { Credential, SessionCredential } from '@mcp-delegation/core'
-import { isNotAuthenticated, type VcenterSession } from './vcenter/index.ts'
+import { VcenterError, type VcenterSession } from './vcenter/index.ts'
 
 /** A lease on the caller's session at vCenter. */
 export type SessionLease = Credential<SessionCredential<VcenterSession>>
@@ -17,13 +17,9 @@ export async function inSession<Result>(
     try {
       return await work(session.value.handle)
     } catch (error) {
-      if (!isNotAuthenticated(error)) throw error
+      if (!(error instanceof VcenterError) || error.code !== 'ERR_VCENTER_NOT_AUTHENTICATED') throw error
       session.invalidate()
-      if (attempt === 2 || hasBegun(error)) throw error
+      if (attempt === 2 || error.begun) throw error
     }
   }
-}
-
-function hasBegun(error: unknown): boolean {
-  return (error as { readonly begun?: unknown }).begun === true
 }

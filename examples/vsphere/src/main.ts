@@ -21,6 +21,7 @@ import { INTERN } from './story/calls.ts'
 import { CAST, SHARED } from './story/cast.ts'
 import { configureVault, ROLE } from './story/configure-vault.ts'
 import { tellEnd } from './story/end.ts'
+import { tellProcess } from './story/process.ts'
 import { tellStory } from './story/story.ts'
 
 const SCOPE = 'vsphere'
@@ -66,7 +67,7 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
     return path
   }
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-  const settings = readSettings({
+  const environment = {
     MCP_URL: resource.href,
     MCP_LISTEN: resource.host,
     MCP_SCOPE: SCOPE,
@@ -89,7 +90,8 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
     AUDIT_FILE: auditFile,
     AUDIT_KEY_FILE: await secret('audit-key', String(privateKey.export({ type: 'pkcs8', format: 'pem' }))),
     AUDIT_CHECKPOINT_FILE: place.checkpoints,
-  })
+  }
+  const settings = readSettings(environment)
 
   const log = createLog()
   await using server = await openServer(settings, log)
@@ -99,7 +101,9 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
   const narrator = createNarrator(auditFile, COLUMNS)
   const scene = { narrator, url: resource, issuer, provider, center, registry: server.registry, auditFile }
   try {
-    const story = tellStory(scene)
+    const story = tellStory(scene).then(() =>
+      tellProcess(narrator, { ...environment, MCP_LISTEN: '127.0.0.1:0', AUDIT_FILE: `${auditFile}.process` }),
+    )
     const ended = await Promise.race([interrupted, story.then(() => 'told' as const)])
     if (ended !== 'told') {
       log.mute()

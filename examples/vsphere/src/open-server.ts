@@ -48,10 +48,10 @@ export async function openServer(settings: Settings, log: Logger): Promise<OpenS
 }
 
 /** Whether every module can serve. Asked again after some seconds; the log has what is wrong. */
-function createReadiness({ check }: Pick<VsphereMcp['registry'], 'check'>, log: Logger): () => Promise<boolean> {
+function createReadiness(registry: VsphereMcp['registry'], log: Logger): () => Promise<boolean> {
   let asked: { readonly until: number; readonly answer: Promise<boolean> } | undefined
   const ask = async (): Promise<boolean> => {
-    const failures = Object.entries(await check()).filter(([, error]) => error !== undefined)
+    const failures = Object.entries(await registry.check()).filter(([, error]) => error !== undefined)
     for (const [module, error] of failures) log.warn({ err: error, module }, 'a module is not ready')
     return failures.length === 0
   }

@@ -1,6 +1,7 @@
 // The server for real: configured by its environment, until SIGTERM or Ctrl-C. What it says goes to standard error.
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { isDelegationError, type Logger } from '@mcp-delegation/core'
 import { openServer } from './open-server.ts'
 import { readSettings, SettingsError } from './settings.ts'
@@ -15,7 +16,7 @@ try {
   const { host, port } = settings.listen
   http.listen(port, host)
   await once(http, 'listening')
-  console.error(server.summary())
+  console.error(`${server.summary()}\nlistening on port ${(http.address() as AddressInfo).port}`)
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   console.error('ending')
   http.close()

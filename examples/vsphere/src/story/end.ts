@@ -16,7 +16,7 @@ export interface Left {
 export async function tellEnd({ narrator, center }: Pick<Scene, 'narrator' | 'center'>, left: Left): Promise<void> {
   const { auditFile, checkpoints, publicKey, passwords } = left
   const { chapter, say, expect } = narrator
-  chapter('7. The MCP server ends. What is left, and what is on record?')
+  chapter('8. The MCP server has ended. What is left, and what is on record?')
   const names = await loggedIn(center)
   say(`logged in at vCenter: ${names.join(', ') || 'nobody'}`)
   expect('nobody is logged in at vCenter', names.length === 0)
