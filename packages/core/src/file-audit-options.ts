@@ -11,7 +11,7 @@ import { isCleanText } from './text.ts'
 /** Options of `fileAudit`. */
 export interface FileAuditOptions {
   /**
-   * How large a file may become, in bytes, at least 65,536: before it would grow beyond that, it is renamed to
+   * About how large a file may become, in bytes, at least 65,536: before it would grow beyond it, it is renamed to
    * `<path>.000001`, and so on. Default: it is never rotated away for its size.
    */
   readonly maxSize?: number | undefined

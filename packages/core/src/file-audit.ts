@@ -4,6 +4,7 @@ import { type LogWriter, PlainLog } from './audit-log/plain-log.ts'
 import { MAX_RECORD, SealedLog } from './audit-log/sealed-log.ts'
 import { Witness } from './audit-log/witness.ts'
 import { type CheckedFileAudit, type CheckedSeal, checkFileAudit, type FileAuditOptions } from './file-audit-options.ts'
+import { recordJson } from './record-json.ts'
 import { isRefusal, Repeats } from './repeats.ts'
 
 /**
@@ -41,6 +42,7 @@ class Batch {
 }
 
 const MAX_BATCH = 1_048_576
+const LARGE = 65_536
 const DONE: Promise<void> = Promise.resolve()
 
 class FileAudit {
@@ -81,8 +83,9 @@ class FileAudit {
   }
 
   #add(record: AuditRecord): Promise<void> {
-    const json = JSON.stringify(record)
-    const bytes = Buffer.byteLength(json)
+    const json = recordJson(record)
+    // Most records are far from the limits: their characters stand for their bytes.
+    const bytes = json.length > LARGE ? Buffer.byteLength(json) : json.length
     if (bytes > MAX_RECORD) return Promise.reject(new Error('the audit record is too large'))
     if (this.#queued + bytes > this.#options.maxQueued)
       return Promise.reject(new Error('too many audit records wait to be written'))

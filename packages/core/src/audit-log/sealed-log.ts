@@ -68,32 +68,49 @@ export class SealedLog implements LogWriter {
   async write(records: readonly string[], bytes: number): Promise<void> {
     if (this.#sealing.witness?.isBehind === true)
       throw new Error('the witness of the audit log does not take checkpoints')
+    const seals = Math.ceil(records.length / this.#sealing.records) + 1
+    const more = bytes + records.length * SEAL_LENGTH + seals * CHECKPOINT_LENGTH
+    if (await this.#writeOn(records, more)) return
     let { chain, file } = await this.#current()
     let old: readonly RotatedFile[] = []
-    const more = bytes + records.length * SEAL_LENGTH + CHECKPOINT_LENGTH
     if (!this.#opening && isDue(this.#context, file, more)) {
       ;({ chain, file, old } = await this.#rotate(chain))
     }
-    await this.#append(chain, file, records, false)
+    await this.#put(file, await this.#draft(chain, records))
     await deleteFiles(this.#context, old)
+  }
+
+  /** Writes to the file that is open, where that is as it should be. The lines are made while that is looked up. */
+  async #writeOn(records: readonly string[], more: number): Promise<boolean> {
+    const file = this.#file
+    if (file === undefined || this.#chain === undefined || this.#opening || isDue(this.#context, file, more))
+      return false
+    const [standing, draft] = await Promise.all([file.standing(), this.#draft(this.#chain, records)])
+    if (standing !== 'same') return false
+    await this.#put(file, draft)
+    return true
   }
 
   /** Writes a checkpoint, where there is something new. */
   async seal(): Promise<void> {
     if (!this.isUnsealed) return
     const { chain, file } = await this.#current()
-    if (this.#opening) await this.#append(chain, file, [], false)
-    else await this.#append(chain, file, [], true)
+    const draft = await this.#draft(chain, [])
+    await draft.seal()
+    await this.#put(file, draft)
   }
 
-  async #append(chain: Chain, file: AppendFile, records: readonly string[], sealed: boolean): Promise<void> {
+  async #draft(chain: Chain, records: readonly string[]): Promise<Draft> {
     const draft = new Draft(this.#context, this.#sealing, chain, this.#unsealed)
     if (this.#opening) await draft.open(this.#torn)
     for (const record of records) {
       draft.add(record)
       if (draft.unsealed >= this.#sealing.records) await draft.seal()
     }
-    if (sealed) await draft.seal()
+    return draft
+  }
+
+  async #put(file: AppendFile, draft: Draft): Promise<void> {
     const endsTorn = this.#torn.length > 0 && this.#torn.at(-1) !== 10 && file.length > 0
     const bytes = Buffer.from((endsTorn ? '\n' : '') + draft.text)
     try {
@@ -194,16 +211,24 @@ export class SealedLog implements LogWriter {
 class Draft {
   readonly #context: LogContext
   readonly #sealing: Sealing
+  readonly #start: Chain
+  #seq: number
+  #hash: string
   readonly checkpoints: string[] = []
-  chain: Chain
   unsealed: number
   text = ''
 
   constructor(context: LogContext, sealing: Sealing, chain: Chain, unsealed: number) {
     this.#context = context
     this.#sealing = sealing
-    this.chain = chain
+    this.#start = chain
+    this.#seq = chain.seq
+    this.#hash = chain.hash
     this.unsealed = unsealed
+  }
+
+  get chain(): Chain {
+    return { ...this.#start, seq: this.#seq, hash: this.#hash }
   }
 
   /** The first line of a file, or of a writer: a checkpoint, and what lies torn before it. */
@@ -217,11 +242,9 @@ class Draft {
   }
 
   add(json: string): void {
-    const seq = this.chain.seq + 1
-    const body = bodyOf(seq, json)
-    const hash = chainHash(this.chain.hash, body)
-    this.text += lineOf(body, hash)
-    this.chain = { ...this.chain, seq, hash }
+    const body = bodyOf(++this.#seq, json)
+    this.#hash = chainHash(this.#hash, body)
+    this.text += lineOf(body, this.#hash)
     this.unsealed++
   }
 
