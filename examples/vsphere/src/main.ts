@@ -99,7 +99,7 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
   console.error(server.summary())
 
   const narrator = createNarrator(auditFile, COLUMNS)
-  const scene = { narrator, url: resource, issuer, provider, center, registry: server.registry, auditFile }
+  const scene = { narrator, url: resource, provider, center }
   try {
     const story = tellStory(scene).then(() =>
       tellProcess(narrator, { ...environment, MCP_LISTEN: '127.0.0.1:0', AUDIT_FILE: `${auditFile}.process` }),
@@ -109,8 +109,10 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
       log.mute()
       return undefined
     }
-    if (process.argv.includes('--serve'))
+    if (process.argv.includes('--serve')) {
+      await provider.setClaims('rita', { groups: CAST['rita']?.groups })
       await serveUntilInterrupted({ url: resource, name: 'vsphere', advice: ADVICE }, narrator, interrupted)
+    }
   } finally {
     http.close()
     http.closeAllConnections()

@@ -2,7 +2,6 @@ import { connectAs, type IdentityProvider } from '@mcp-delegation/labs/identity-
 import { httpStatusOf, type Narrator } from '@mcp-delegation/labs/story'
 import type { VcenterLab } from '@mcp-delegation/labs/vsphere'
 import type { Client } from '@modelcontextprotocol/client'
-import type { VsphereMcp } from '../vsphere-mcp.ts'
 import { CAST } from './cast.ts'
 import { call } from './client-calls.ts'
 import { tellEverything } from './everything.ts'
@@ -13,11 +12,8 @@ export interface Scene {
   readonly narrator: Narrator
   /** Where the MCP server is. */
   readonly url: URL
-  readonly issuer: string
   readonly provider: IdentityProvider
   readonly center: VcenterLab
-  readonly registry: VsphereMcp['registry']
-  readonly auditFile: string
 }
 
 /** Those who are logged in at the MCP server, by name. */
