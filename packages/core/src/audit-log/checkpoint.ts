@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, createPublicKey, KeyObject, webcrypto } from 'node:crypto'
+import { createHash, createPrivateKey, createPublicKey, KeyObject, type webcrypto } from 'node:crypto'
+import { types } from 'node:util'
 import { CompactSign, compactVerify, type JWK } from 'jose'
 
 /** A key as Node, Web Crypto or JOSE have it, or as PEM: Ed25519, or P-256. */
@@ -77,7 +78,7 @@ function keyObjectOf(key: unknown, option: string, type: 'private' | 'public'): 
 function imported(key: unknown, type: 'private' | 'public'): KeyObject {
   if (typeof key === 'string') return type === 'private' ? createPrivateKey(key) : createPublicKey(key)
   if (key instanceof KeyObject) return key
-  if (key instanceof webcrypto.CryptoKey) return KeyObject.from(key)
+  if (types.isCryptoKey(key)) return KeyObject.from(key)
   const input = { key: key as JWK, format: 'jwk' } as const
   return type === 'private' ? createPrivateKey(input) : createPublicKey(input)
 }

@@ -1,0 +1,19 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { AuditRecord } from '../src/audit.ts'
+import { recordJson } from '../src/record-json.ts'
+
+const value = fc.oneof(
+  ...[fc.string({ unit: 'binary' }), fc.string(), fc.double(), fc.boolean(), fc.constant(undefined), fc.constant(null)],
+  ...[fc.date({ noInvalidDate: false }), fc.array(fc.string()), fc.dictionary(fc.string(), fc.jsonValue())],
+  fc.constant(() => {}),
+)
+
+test('a record has the JSON that JSON.stringify makes of it', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), value), (record) => {
+      expect(recordJson(record as unknown as AuditRecord)).toBe(JSON.stringify(record))
+    }),
+    { numRuns: 500 },
+  )
+})
