@@ -1,7 +1,17 @@
-import { DelegationError, firstMapped, liveSession, type Permissions, type SecretSource } from '@mcp-delegation/core'
+import {
+  DelegationError,
+  firstMapped,
+  type IssueContext,
+  liveSession,
+  type OpenedSession,
+  type PasswordCredential,
+  type Permissions,
+  type SecretSource,
+} from '@mcp-delegation/core'
 import { serviceAccount } from '@mcp-delegation/service-account'
 import { jwtLogin, kv2, vaultMapping } from '@mcp-delegation/vault'
 import { LEVELS, type Level, VCENTER } from './access.ts'
+import { refusedLogins } from './refused-logins.ts'
 import { type Vcenter, VcenterError, type VcenterSession } from './vcenter/index.ts'
 
 /** An account at vCenter that those of one level share. */
@@ -38,16 +48,22 @@ export interface ModuleOptions {
  * of the user's level, so that readers never have one of administrators.
  */
 export function vcenterModules({ vcenter, issuer, vault, accounts, access, maxAge }: ModuleOptions) {
+  const refused = refusedLogins()
   const open = async (
-    { username, password }: { readonly username: string; readonly password: { reveal(): string } },
+    { username, password }: PasswordCredential,
     _: unknown,
-    { signal }: { readonly signal: AbortSignal },
-  ) => {
-    const session = await logIn(vcenter, username, password.reveal(), signal)
-    return {
-      handle: session,
-      principal: session.userName,
-      close: (__: unknown, options: { readonly signal: AbortSignal }) => session.logout(options),
+    { signal, clock }: IssueContext,
+  ): Promise<OpenedSession<VcenterSession>> => {
+    const known = password.reveal()
+    if (refused.has(username, known, clock.now())) throw denied(new VcenterError('ERR_VCENTER_LOGIN', NOT_AGAIN))
+    try {
+      const session = await vcenter.login(username, known, { signal })
+      return { handle: session, principal: session.userName, close: (__, options) => session.logout(options) }
+    } catch (cause) {
+      if (!(cause instanceof VcenterError)) throw cause
+      if (cause.code !== 'ERR_VCENTER_LOGIN') throw unopened(cause)
+      refused.add(username, known, clock.now())
+      throw denied(cause)
     }
   }
 
@@ -80,21 +96,15 @@ export function vcenterModules({ vcenter, issuer, vault, accounts, access, maxAg
   return { [VCENTER]: firstMapped(own, shared) }
 }
 
+const NOT_AGAIN = 'the same password was refused less than a minute ago'
+
 export type VcenterModules = ReturnType<typeof vcenterModules>
 
-async function logIn(
-  vcenter: Vcenter,
-  username: string,
-  password: string,
-  signal: AbortSignal,
-): Promise<VcenterSession> {
-  try {
-    return await vcenter.login(username, password, { signal })
-  } catch (cause) {
-    if (!(cause instanceof VcenterError)) throw cause
-    if (cause.code === 'ERR_VCENTER_LOGIN')
-      throw new DelegationError('ERR_DELEGATION_DENIED', "vCenter does not accept the caller's account", { cause })
-    const code = cause.code === 'ERR_VCENTER_UNAVAILABLE' ? 'ERR_DELEGATION_UNAVAILABLE' : 'ERR_DELEGATION_PROTOCOL'
-    throw new DelegationError(code, 'no session could be opened at vCenter', { cause })
-  }
+function denied(cause: VcenterError): DelegationError {
+  return new DelegationError('ERR_DELEGATION_DENIED', "vCenter does not accept the caller's account", { cause })
+}
+
+function unopened(cause: VcenterError): DelegationError {
+  const code = cause.code === 'ERR_VCENTER_UNAVAILABLE' ? 'ERR_DELEGATION_UNAVAILABLE' : 'ERR_DELEGATION_PROTOCOL'
+  return new DelegationError(code, 'no session could be opened at vCenter', { cause })
 }

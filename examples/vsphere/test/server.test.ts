@@ -118,9 +118,31 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
     const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8')
     expect(audit).toContain('ERR_DELEGATION_DENIED')
     expect(audit).not.toContain(lab.users[READER]?.password)
-    // A refusal is remembered for some seconds, but not for other users.
+    // Nor is the same password tried again, for whomever, so that the account they share is not locked.
+    lab.setPassword(READER, lab.users[READER]?.password)
+    const other = caller('ron', 'vsphere-readers')
+    await expect(lease(other)).rejects.toMatchObject({
+      code: 'ERR_DELEGATION_DENIED',
+      cause: { message: 'the same password was refused less than a minute ago' },
+    })
+    // Another one is.
+    lab.setPassword(READER, 'another')
     writeFileSync(join(folder, 'read'), 'another')
-    await using served = await lease(caller('ron', 'vsphere-readers'))
+    await using served = await lease(caller('rosa', 'vsphere-readers'))
+    expect(served.principal).toBe(READER)
+  })
+
+  test('tells an outage of vCenter from a refusal', async () => {
+    await lab.halt()
+    try {
+      await expect(lease(caller('rita', 'vsphere-readers'))).rejects.toMatchObject({
+        code: 'ERR_DELEGATION_UNAVAILABLE',
+        cause: { code: 'ERR_VCENTER_UNAVAILABLE' },
+      })
+    } finally {
+      await lab.restart()
+    }
+    await using served = await lease(caller('rita', 'vsphere-readers'))
     expect(served.principal).toBe(READER)
   })
 
