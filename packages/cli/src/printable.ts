@@ -1,8 +1,9 @@
 // Control characters, bidirectional and zero-width ones, lone surrogates, separators of lines, and whatever else a
 // terminal may choose not to show.
 const UNPRINTABLES = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu
-/** What needs no quotes: none of it is a space, a quote, `=` or `@`. */
-const BARE = /^[\p{L}\p{M}\p{N}\\._:/$+~#%*-]+$/u
+/** What needs no quotes: none of it is a space, a quote or `=`, nor in a subject `@`. */
+const BARE = /^[\p{L}\p{M}\p{N}\\._:/$+~#%*@-]+$/u
+const SUBJECT = /^[\p{L}\p{M}\p{N}\\._:/$+~#%*|-]+$/u
 const ISSUER = /^[\p{L}\p{M}\p{N}._:/?&=%~+-]+$/u
 
 /** The longest text of one field that a readable line shows, in UTF-16 code units. */
@@ -31,7 +32,7 @@ export function word(value: unknown): string {
 /** Who: the subject, and after the first `@` that is not in quotes the issuer; `-` where nobody was verified. */
 export function who(subject: unknown, issuer: unknown): string {
   if (subject === undefined && issuer === undefined) return '-'
-  return `${subject === undefined ? '' : word(subject)}@${issuer === undefined ? '' : wordOf(issuer, ISSUER)}`
+  return `${subject === undefined ? '' : wordOf(subject, SUBJECT)}@${issuer === undefined ? '' : wordOf(issuer, ISSUER)}`
 }
 
 function wordOf(value: unknown, bare: RegExp): string {

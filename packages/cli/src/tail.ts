@@ -37,10 +37,11 @@ adds, such as checkpoints, is left out. A line that is no record is shown as wha
     if (positionals.length === 0) throw new UsageError('audit tail needs a FILE')
     const printer = entryPrinter(out, json)
     const files: OpenedFile[] = []
+    const signal = follow ? interruption() : undefined
     try {
       for (const path of positionals) files.push(await openedAt(path, Number(values.lines), follow))
-      await printLast(files, Number(values.lines), follow, printer)
-      if (follow) await printFresh(files, printer, () => out.flush(), interruption())
+      await printLast(files, Number(values.lines), signal, printer)
+      if (signal !== undefined) await printFresh(files, printer, () => out.flush(), signal)
       await printer.end(err)
       return 0
     } finally {
@@ -77,11 +78,12 @@ async function openedAt(path: string, count: number, follow: boolean): Promise<O
 async function printLast(
   files: readonly OpenedFile[],
   count: number,
-  follow: boolean,
+  signal: AbortSignal | undefined,
   printer: EntryPrinter,
 ): Promise<void> {
   let surplus = files.reduce((sum, { found }) => sum + found, 0) - count
-  for await (const entry of byTime(files.map((file) => lastEntries(file, follow)))) {
+  for await (const entry of byTime(files.map((file) => lastEntries(file, signal !== undefined)))) {
+    if (signal?.aborted) return
     if (entry.kind !== 'seal' && surplus-- <= 0) await show(entry, printer)
   }
 }

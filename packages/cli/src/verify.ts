@@ -73,7 +73,7 @@ function reportLines(report: AuditLogReport, held: boolean): string[] {
     ...findings.map(findingLine),
     ...(total > findings.length ? [`… and ${total - findings.length} more`] : []),
     `${many(records, 'record')}, ${many(checkpoints, 'checkpoint')} in the log, ${many(total, 'finding')}`,
-    `sealed:   ${pointOf(report.sealed)}, ${many(report.unsealed, 'record')} after it`,
+    `sealed: ${pointOf(report.sealed)}, ${many(report.unsealed, 'record')} after it`,
     `held elsewhere: ${held ? `${pointOf(report.witnessed)}, ${many(report.unwitnessed, 'record')} after it` : 'not given'}`,
     report.claim,
   ]

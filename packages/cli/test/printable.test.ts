@@ -36,6 +36,7 @@ test.each([
   ['list_vms', 'list_vms'],
   ['CORP\\alice', 'CORP\\alice'],
   ['HTTP/web.example:8080', 'HTTP/web.example:8080'],
+  ['alice@CORP.EXAMPLE', 'alice@CORP.EXAMPLE'],
   ['two words', '"two words"'],
   ['', '""'],
   ['a" module=evil', '"a\\" module=evil"'],
