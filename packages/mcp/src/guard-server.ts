@@ -1,6 +1,6 @@
 import type { McpServer, ScopeChallengeHandler, ServerContext } from '@modelcontextprotocol/server'
 import type { Operation } from './records.ts'
-import { checkUnused, isMethod, type Requests } from './requests.ts'
+import { asGuarded, checkUnused, isGuarded, isMethod, type Requests } from './requests.ts'
 import { resourceNames } from './resource-names.ts'
 
 /** What asks for more scopes before an operation is dispatched. */
@@ -8,8 +8,6 @@ export type Challenge = (operation: Operation) => ScopeChallengeHandler
 
 /** A method as seen from in front of it, whatever its overloads. */
 type Untyped = (...given: unknown[]) => unknown
-
-const guarded = new WeakSet<McpServer>()
 
 /**
  * Stands in front of whatever handlers the server gets from now on, through its public methods.
@@ -20,12 +18,11 @@ export function guardServer<S extends McpServer>(
   requests: Requests<ServerContext>,
   challenge: Challenge,
 ): S {
-  if (guarded.has(server)) return server
-  checkUnused(server.server)
-  guarded.add(server)
+  const inner = server.server
+  if (isGuarded(inner)) return server
+  checkUnused(inner)
   const names = resourceNames()
 
-  const inner = server.server
   const set = inner.setRequestHandler.bind(inner) as Untyped
   const front: Untyped = (method, ...rest) => {
     const handler = rest.at(-1) as Untyped
@@ -39,7 +36,7 @@ export function guardServer<S extends McpServer>(
     }
     return set(method, ...rest.slice(0, -1), guardedHandler)
   }
-  inner.setRequestHandler = front as typeof inner.setRequestHandler
+  inner.setRequestHandler = asGuarded(front) as typeof inner.setRequestHandler
 
   const challenged = (operation: Operation, config: object): object => {
     const { scopeChallenge = challenge(operation) } = config as { scopeChallenge?: ScopeChallengeHandler }

@@ -138,11 +138,11 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
 
   const challenge: Challenge =
     (operation) =>
-    async ({ authInfo, request }) => {
+    ({ authInfo, request }) => {
       const session = sessionOf(authInfo)
       const uri = operation.kind === 'resource' ? String(request.params?.['uri']) : undefined
-      const [first, ...others] = (session && (await stepUp({ ...operation, uri }, session))) ?? []
-      return first === undefined ? undefined : { scopes: [first, ...others] }
+      const lacked = session && stepUp({ ...operation, uri }, session)
+      return lacked?.then(([first, ...others]) => (first === undefined ? undefined : { scopes: [first, ...others] }))
     }
 
   return {

@@ -145,6 +145,18 @@ export function isMethod(method: unknown): method is Method {
   return (METHODS as readonly unknown[]).includes(method)
 }
 
+const GUARDED = Symbol('guarded')
+
+/** Marks what stands in front of a server's `setRequestHandler`. */
+export function asGuarded<Front extends object>(front: Front): Front {
+  return Object.assign(front, { [GUARDED]: true })
+}
+
+/** Whether something stands there already. */
+export function isGuarded({ setRequestHandler }: { readonly setRequestHandler: object }): boolean {
+  return GUARDED in setRequestHandler
+}
+
 /** @throws TypeError for a server that has a handler which nothing could be put in front of any more. */
 export function checkUnused(server: { assertCanSetRequestHandler(method: Method): void }): void {
   try {
