@@ -99,7 +99,7 @@ async function main(auditFile: string, interrupted: ReturnType<typeof interrupti
   console.error(server.summary())
 
   const narrator = createNarrator(auditFile, COLUMNS)
-  const scene = { narrator, url: resource, provider, center }
+  const scene = { narrator, url: resource, provider, center, auditFile }
   try {
     const story = tellStory(scene).then(() =>
       tellProcess(narrator, { ...environment, MCP_LISTEN: '127.0.0.1:0', AUDIT_FILE: `${auditFile}.process` }),

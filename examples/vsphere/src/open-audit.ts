@@ -1,7 +1,6 @@
 import { type AuditSink, fileAudit, fileCheckpoints, type Logger, secretReader } from '@mcp-delegation/core'
 import type { Settings } from './settings.ts'
 
-const PATIENCE = 10_000
 /** As many as there are tools, and what else can be refused: each kind is on record at once. */
 const KINDS = 128
 
@@ -9,6 +8,6 @@ const KINDS = 128
 export async function openAudit({ file, seal }: Settings['audit'], log: Logger): Promise<AuditSink & AsyncDisposable> {
   const repeats = { kinds: KINDS }
   if (seal === undefined) return fileAudit(file, { repeats, log })
-  const key = await secretReader(seal.key, 'AUDIT_KEY_FILE')({ signal: AbortSignal.timeout(PATIENCE) })
+  const key = await secretReader(seal.key, 'AUDIT_KEY_FILE')({ signal: new AbortController().signal })
   return fileAudit(file, { repeats, log, seal: { key, witness: fileCheckpoints(seal.checkpoints) } })
 }

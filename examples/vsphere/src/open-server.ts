@@ -12,7 +12,6 @@ export interface OpenServer extends AsyncDisposable, Pick<VsphereMcp, 'registry'
   summary(): string
 }
 
-const PATIENCE = 10_000
 /** How long an answer about readiness is good for, in milliseconds: anybody may ask. */
 const READY_FOR = 5_000
 
@@ -21,10 +20,11 @@ const READY_FOR = 5_000
  * @throws Error or DelegationError where a secret can't be read, and TypeError for a setting that a module refuses.
  */
 export async function openServer(settings: Settings, log: Logger): Promise<OpenServer> {
+  const { signal } = new AbortController()
   for (const level of LEVELS) {
     const account = settings.accounts[level]
     if (account === undefined) continue
-    await secretReader(account.password, `VCENTER_PASSWORD_FILE_${level}`)({ signal: AbortSignal.timeout(PATIENCE) })
+    await secretReader(account.password, `VCENTER_PASSWORD_FILE_${level}`)({ signal })
   }
   const audit: AuditSink & AsyncDisposable = await openAudit(settings.audit, log)
   const vsphere = createVsphereMcp({ settings, audit, log })

@@ -61,15 +61,23 @@ export async function tellEverything(scene: Scene, clients: Clients): Promise<vo
     'each who may has one session at vCenter, as themselves or as the account of their level',
     names.join() === seen.join(),
   )
+  const recorded = narrator.records({ quiet: true })
   const over = await session.currentTime().then(
     () => false,
     () => true,
   )
   expect("the intern's session was ended, as sara said", over)
   intern.close()
+  const keys = (await center.sessions()).map(({ key }) => key)
+  const told = JSON.stringify(await call(clients['sara'], 'list_sessions')) + readFileSync(scene.auditFile, 'utf8')
+  expect(
+    'neither a model nor audit is told a key to a session',
+    keys.length > 0 && !keys.some((key) => told.includes(key)),
+  )
 
   events(scene, await center.events())
-  records(scene, narrator.records({ quiet: true }))
+  records(scene, recorded)
+  narrator.records({ quiet: true })
 }
 
 async function callEverything(user: string, client: Client | undefined) {

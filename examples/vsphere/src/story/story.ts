@@ -14,6 +14,7 @@ export interface Scene {
   readonly url: URL
   readonly provider: IdentityProvider
   readonly center: VcenterLab
+  readonly auditFile: string
 }
 
 /** Those who are logged in at the MCP server, by name. */
