@@ -80,30 +80,26 @@ export function followedFile(path: string, opened: FileHandle | undefined, start
     until: (end) => (file === undefined ? nothing() : read(file, end)),
     rest: () => splitter.end(),
     async *fresh() {
-      if (file !== undefined) yield* read(file)
+      // Before reading: a file that was renamed by then is read to its end.
       const there = await stat(path).catch(() => undefined)
-      if (there === undefined) return
       const known = await file?.stat()
-      if (file === undefined || known === undefined || !isSame(there, known)) {
-        const next = await open(path, 'r').catch(() => undefined)
-        // Renamed meanwhile: the next time.
-        if (next === undefined) return
-        if (file !== undefined && known !== undefined) {
-          // What was written before it was renamed.
-          yield* read(file)
-          for (const name of await filesBetween(path, known, await next.stat())) {
-            const between = await open(name, 'r')
-            yield* change(between)
-            yield* read(between)
-          }
-        }
-        yield* change(next)
-        yield* read(next)
-      } else if (there.size < position) {
+      const isStill = there !== undefined && known !== undefined && isSame(there, known)
+      if (isStill && there.size < position) {
         yield* splitter.end()
         position = 0
-        yield* read(file)
       }
+      if (file !== undefined) yield* read(file)
+      if (there === undefined || isStill) return
+      const next = await open(path, 'r').catch(() => undefined)
+      // Renamed meanwhile: the next time.
+      if (next === undefined) return
+      for (const name of known === undefined ? [] : await filesBetween(path, known, await next.stat())) {
+        const between = await open(name, 'r')
+        yield* change(between)
+        yield* read(between)
+      }
+      yield* change(next)
+      yield* read(next)
     },
     [Symbol.asyncDispose]: async () => file?.close(),
   }

@@ -15,7 +15,7 @@ function beginsOf(text: string): number[] {
   })
 }
 
-const SEAL = `{"seq":7,"seal":"checkpoint","jws":"${'x'.repeat(100)}"}`
+const SEAL = '{"seq":7,"seal":1}'
 
 test('the last records are found, whatever stands at the borders of what is read from the end', async () => {
   const path = join(scratch(), 'audit.jsonl')
