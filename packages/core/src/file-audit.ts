@@ -4,7 +4,7 @@ import { type LogWriter, PlainLog } from './audit-log/plain-log.ts'
 import { MAX_RECORD, SealedLog } from './audit-log/sealed-log.ts'
 import { Witness } from './audit-log/witness.ts'
 import { type CheckedFileAudit, type CheckedSeal, checkFileAudit, type FileAuditOptions } from './file-audit-options.ts'
-import { recordJson } from './record-json.ts'
+import { recordMembers } from './record-members.ts'
 import { isRefusal, Repeats } from './repeats.ts'
 
 /**
@@ -83,7 +83,7 @@ class FileAudit {
   }
 
   #add(record: AuditRecord): Promise<void> {
-    const json = recordJson(record)
+    const json = recordMembers(record)
     // Most records are far from the limits: their characters stand for their bytes.
     const bytes = json.length > LARGE ? Buffer.byteLength(json) : json.length
     if (bytes > MAX_RECORD) return Promise.reject(new Error('the audit record is too large'))
@@ -95,8 +95,8 @@ class FileAudit {
       this.#waiting.push(batch)
     }
     batch.records.push(json)
-    batch.bytes += bytes + 1
-    this.#queued += bytes + 1
+    batch.bytes += bytes + 2
+    this.#queued += bytes + 2
     this.#writing ??= this.#write()
     return batch.accepted
   }
@@ -110,9 +110,9 @@ class FileAudit {
   }
 
   async #write(): Promise<void> {
-    // Records of the same turn of the event loop go into one write.
-    await Promise.resolve()
     for (;;) {
+      // Records of all who are about to go on go into one write: also of those whose last one was just accepted.
+      await new Promise((resume) => process.nextTick(resume))
       if (this.#sealDue) await this.#seal()
       const batch = this.#waiting.shift()
       if (batch === undefined) break

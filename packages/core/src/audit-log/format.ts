@@ -36,9 +36,9 @@ export function lineOf(body: string, hashed: string): string {
   return `${body},"hash":"${hashed}"}\n`
 }
 
-/** The part of a line that is hashed: the JSON of `content`, an object with members, behind the sequence number. */
-export function bodyOf(seq: number, json: string): string {
-  return `{"seq":${seq},${json.slice(1, -1)}`
+/** The part of a line that is hashed; `members` are JSON, each after a comma. */
+export function bodyOf(seq: number, members: string): string {
+  return `{"seq":${seq}${members}`
 }
 
 let scratch = Buffer.allocUnsafe(65_536)

@@ -3,7 +3,7 @@ import { deleteFiles, isDue, type LogContext, rotateAway, surplus } from './rota
 
 /** Lines in a file, one after the other; the caller waits for each call before the next one. */
 export interface LogWriter {
-  /** Resolves when all of `records`, each the JSON of an object, are written; where it rejects, none is accepted. */
+  /** Resolves when all of `records`, as `recordMembers` has them, are written; where it rejects, none is accepted. */
   write(records: readonly string[], bytes: number): Promise<void>
   close(): Promise<void>
 }
@@ -23,7 +23,8 @@ export class PlainLog implements LogWriter {
     let file = await this.#current()
     if (isDue(this.#context, file, bytes)) file = await this.#rotate()
     try {
-      await file.append(Buffer.from(`${this.#torn ? '\n' : ''}${records.join('\n')}\n`))
+      const lines = records.map((members) => `{${members.slice(1)}}\n`)
+      await file.append(Buffer.from((this.#torn ? '\n' : '') + lines.join('')))
       this.#torn = false
     } catch (error) {
       await this.close()

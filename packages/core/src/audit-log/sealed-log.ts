@@ -241,8 +241,8 @@ class Draft {
     if (this.unsealed > 0) await this.#sign('checkpoint', {})
   }
 
-  add(json: string): void {
-    const body = bodyOf(++this.#seq, json)
+  add(members: string): void {
+    const body = bodyOf(++this.#seq, members)
     this.#hash = chainHash(this.#hash, body)
     this.text += lineOf(body, this.#hash)
     this.unsealed++
@@ -252,7 +252,7 @@ class Draft {
     const at = new Date(this.#context.clock.now()).toISOString()
     const claims: CheckpointClaims = { ...this.chain, at, records: this.#sealing.records }
     const jws = await signCheckpoint(this.#sealing.key, claims)
-    this.add(JSON.stringify({ seal: kind, at, ...more, jws }))
+    this.add(`,${JSON.stringify({ seal: kind, at, ...more, jws }).slice(1, -1)}`)
     this.checkpoints.push(jws)
     this.unsealed = 0
   }

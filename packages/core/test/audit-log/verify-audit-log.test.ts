@@ -109,7 +109,7 @@ describe('whatever is done to a line is found', () => {
     ['another line is written before it', 'changed', (lines, index) => lines.splice(index, 0, '{"event":"tool"}')],
     ['it is swapped with the next', 'reordered', swap],
   ]
-  test.each(TO_EVERY_LINE)('%s', async (_, kind, change) => {
+  test.each(TO_EVERY_LINE)('%s', { timeout: 60_000 }, async (_, kind, change) => {
     for (const { name, index, line } of chain()) {
       const isLast = seqIn(line) === lastSeq
       const endsFile = index === (log.get(name)?.length ?? 0) - 1

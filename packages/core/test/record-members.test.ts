@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { AuditRecord } from '../src/audit.ts'
-import { recordJson } from '../src/record-json.ts'
+import { recordMembers } from '../src/record-members.ts'
 
 const value = fc.oneof(
   ...[fc.string({ unit: 'binary' }), fc.string(), fc.double(), fc.boolean(), fc.constant(undefined), fc.constant(null)],
@@ -12,7 +12,7 @@ const value = fc.oneof(
 test('a record has the JSON that JSON.stringify makes of it', () => {
   fc.assert(
     fc.property(fc.dictionary(fc.string(), value), (record) => {
-      expect(recordJson(record as unknown as AuditRecord)).toBe(JSON.stringify(record))
+      expect(`{${recordMembers(record as unknown as AuditRecord).slice(1)}}`).toBe(JSON.stringify(record))
     }),
     { numRuns: 500 },
   )
