@@ -2,9 +2,13 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDelegationError, type Logger } from '@mcp-delegation/core'
 import { openServer } from './open-server.ts'
 import { readSettings, SettingsError } from './settings.ts'
+
+/** How long calls may take that are under way at the end, in milliseconds. */
+const GRACE = 10_000
 
 /** Warnings and errors, a line each; a server of yours may have pino in its place. */
 const log: Logger = { debug: () => {}, info: () => {}, warn: write('warn'), error: write('error') }
@@ -20,6 +24,7 @@ try {
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   console.error('ending')
   http.close()
+  await Promise.race([once(http, 'close'), delay(GRACE, undefined, { ref: false })])
   http.closeAllConnections()
 } catch (error) {
   console.error(reasonOf(error))

@@ -11,6 +11,7 @@ import {
 import { serviceAccount } from '@mcp-delegation/service-account'
 import { jwtLogin, kv2, vaultMapping } from '@mcp-delegation/vault'
 import { LEVELS, type Level, VCENTER } from './access.ts'
+import { isOver } from './in-session.ts'
 import { refusedLogins } from './refused-logins.ts'
 import { type Vcenter, VcenterError, type VcenterSession } from './vcenter/index.ts'
 
@@ -58,7 +59,13 @@ export function vcenterModules({ vcenter, issuer, vault, accounts, access, maxAg
     if (refused.has(username, known, clock.now())) throw denied(new VcenterError('ERR_VCENTER_LOGIN', NOT_AGAIN))
     try {
       const session = await vcenter.login(username, known, { signal })
-      return { handle: session, principal: session.userName, close: (__, options) => session.logout(options) }
+      return {
+        handle: session,
+        principal: session.userName,
+        // Giving one up is heard once in ten seconds; this, always.
+        usable: () => !isOver(session),
+        close: (__, options) => session.logout(options),
+      }
     } catch (cause) {
       if (!(cause instanceof VcenterError)) throw cause
       if (cause.code !== 'ERR_VCENTER_LOGIN') throw unopened(cause)

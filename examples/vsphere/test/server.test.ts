@@ -90,17 +90,23 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
 
   test('opens another session where vCenter has ended one', async () => {
     const session = caller('rita', 'vsphere-readers')
-    await using before = await lease(session)
-    const old = before.value.handle
-    await lab.terminate(old.key)
-    const time = await inSession(
-      () => lease(session),
-      (vcenterSession) => vcenterSession.currentTime(),
-    )
-    expect(time).toBeInstanceOf(Date)
-    await using after = await lease(session)
-    expect(after.value.handle).not.toBe(old)
-    expect(await loggedIn()).toEqual([READER])
+    // Twice in a row: an administrator may end the new one as soon as it is there.
+    for (const _ of [1, 2]) {
+      const before = await inSession(
+        () => lease(session),
+        async (vcenterSession) => vcenterSession,
+      )
+      await lab.terminate(before.key)
+      const after = await inSession(
+        () => lease(session),
+        async (vcenterSession) => {
+          await vcenterSession.currentTime()
+          return vcenterSession
+        },
+      )
+      expect(after).not.toBe(before)
+      expect(await loggedIn()).toEqual([READER])
+    }
   })
 
   test('denies a wrong password without naming account or password, and takes the right one when it is there', async () => {
