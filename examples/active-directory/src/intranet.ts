@@ -54,7 +54,7 @@ export function createIntranet({ resource, scope, issuer, kdc, keytabPath, web, 
   const text = (answer: string) => ({ content: [{ type: 'text' as const, text: answer }] })
 
   const handler = createMcpHandler(() => {
-    const server = new McpServer({ name: 'intranet', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'intranet', version: '1.0.0' }))
     server.registerTool(
       'whoami_intranet',
       { description: 'Asks the web service who is calling' },

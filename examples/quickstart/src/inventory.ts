@@ -41,7 +41,7 @@ export function createInventory({ resource, scope, issuer, warehouse, passwords,
   const mcp = protectMcp({ resource, verifier, registry, requiredScopes: [scope] })
 
   const handler = createMcpHandler(() => {
-    const server = new McpServer({ name: 'inventory', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'inventory', version: '1.0.0' }))
     const inputSchema = z.object({ item: z.string() })
     server.registerTool(
       'stock',

@@ -82,7 +82,7 @@ export function createBilling({ resource, scope, issuer, vault, salespeople, pos
   }
 
   const handler = createMcpHandler(() => {
-    const server = new McpServer({ name: 'billing', version: '1.0.0' })
+    const server = mcp.guard(new McpServer({ name: 'billing', version: '1.0.0' }))
     server.registerTool(
       'whoami',
       { description: 'Asks the database who is calling' },
