@@ -9,7 +9,7 @@ import { isAvailable, missing, type VcenterLab, vcenter } from '@mcp-delegation/
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { inSession } from '../src/in-session.ts'
 import { type OpenServer, openServer } from '../src/open-server.ts'
-import { readSettings } from '../src/settings.ts'
+import { readSettings, SettingsError } from '../src/settings.ts'
 import type { VcenterSession } from '../src/vcenter/index.ts'
 
 const ISSUER = 'https://idp.example.com'
@@ -163,6 +163,23 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
     await expect(
       openServer(readSettings({ ...environment(), VCENTER_PASSWORD_FILE_READ_ONLY: open }), log),
     ).rejects.toMatchObject({ cause: { message: expect.stringContaining('may be read by others') } })
+  })
+
+  test('does not start without a place for its audit', async () => {
+    const elsewhere = join(folder, 'nowhere', 'audit.jsonl')
+    const key = join(folder, 'key')
+    writeFileSync(key, 'no key', { mode: 0o600 })
+    const open = (more: Readonly<Record<string, string>>) =>
+      openServer(readSettings({ ...environment(), ...more }), log)
+    await expect(open({ AUDIT_FILE: elsewhere })).rejects.toThrow(
+      new SettingsError('AUDIT_FILE must be in a folder that can be written to'),
+    )
+    await expect(open({ AUDIT_KEY_FILE: key, AUDIT_CHECKPOINT_FILE: elsewhere })).rejects.toThrow(
+      new SettingsError('AUDIT_CHECKPOINT_FILE must be in a folder that can be written to'),
+    )
+    await expect(open({ AUDIT_KEY_FILE: key, AUDIT_CHECKPOINT_FILE: join(folder, 'held') })).rejects.toThrow(
+      new TypeError('"seal.key" must be a private key: a KeyObject, a CryptoKey, a JWK or PEM'),
+    )
   })
 
   test('tells an operator at the start what is configured, without secrets', () => {
