@@ -1,3 +1,4 @@
+import { XmlElement as Element, parseXml as parse, type XmlDocument, XmlDocumentType, XmlText } from '@rgrove/parse-xml'
 import { VcenterError } from './vcenter-error.ts'
 
 /** A part of an XML document, written. */
@@ -21,16 +22,10 @@ export interface XmlElement {
 
 /** What XML 1.0 can't hold, in whatever form. */
 const UNWRITABLE = /[^\P{Cc}\t\n\r]|\p{Surrogate}|[\ufffe\uffff]/u
-const ESCAPES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  '\r': '&#13;',
-}
-const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 /** How deep elements may lie in each other: far deeper than vCenter's do. */
 const MAX_DEPTH = 64
+/** How many tags are read, since each takes far more memory than it has letters: more than a long answer has. */
+const MAX_TAGS = 2 ** 21
 
 /**
  * Writes an element; text is escaped.
@@ -53,79 +48,44 @@ function inner(content: Content): string {
 
 function escaped(text: string): string {
   if (UNWRITABLE.test(text)) throw new VcenterError('ERR_VCENTER_INVALID', 'a value holds control characters')
-  return text.replace(/[&<>"\r]/g, (character) => ESCAPES[character] ?? '')
+  return text.replace(/[&<>"\t\n\r]/g, (character) => `&#${character.codePointAt(0)};`)
 }
-
-const MARKUP =
-  /<\?[^?]*(?:\?(?!>)[^?]*)*\?>|<!--[^-]*(?:-(?!->)[^-]*)*-->|<!\[CDATA\[([^\]]*(?:\](?!\]>)[^\]]*)*)\]\]>|<\/([^\s<>/]+)\s*>|<([^\s<>/!?]+)((?:\s+[^\s=<>/]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>/y
 
 /**
  * Reads a document that vCenter wrote. There are no document types in it, and so no entities but XML's own.
- * @throws SyntaxError for what is no such document.
+ * @throws SyntaxError for what is no such document. It quotes nothing of it, since answers hold tickets.
  */
 export function parseXml(document: string): XmlElement {
-  const root = open('', '')
-  const path = [root]
-  let position = 0
-  while (position < document.length) {
-    const top = path.at(-1) as Opened
-    const next = document.indexOf('<', position)
-    top.text += decoded(document.slice(position, next === -1 ? undefined : next))
-    if (next === -1) break
-    MARKUP.lastIndex = next
-    const [all, data, closed, opened, attributes = '', empty] = MARKUP.exec(document) ?? fail('markup')
-    position = next + all.length
-    if (data !== undefined) top.text += data
-    if (closed !== undefined) {
-      if (path.length === 1 || top.qualified !== closed) fail('end')
-      path.pop()
-    }
-    if (opened !== undefined) {
-      const element = open(opened, attributes)
-      top.children.push(element)
-      if (empty === '') path.push(element)
-      if (path.length > MAX_DEPTH) fail('depth')
-    }
+  let tags = 0
+  for (let at = document.indexOf('<'); at !== -1; at = document.indexOf('<', at + 1)) tags += 1
+  if (tags > MAX_TAGS) throw refused()
+  // XML's ends of lines are "\n", however they are written. The parser's own way there takes quadratic time.
+  const { children, root } = parsed(document.replace(/\r\n?/g, '\n'))
+  if (root === null || children.some((node) => node instanceof XmlDocumentType)) throw refused()
+  return read(root, 1)
+}
+
+function parsed(document: string): XmlDocument {
+  try {
+    return parse(document, { preserveDocumentType: true })
+  } catch {
+    // It is not well-formed, or its elements lie so deep in each other that the stack has no room for them.
+    throw refused()
   }
-  const [only, ...rest] = root.children
-  if (path.length > 1 || only === undefined || rest.length > 0 || root.text.trim() !== '') fail('root')
-  return only
 }
 
-interface Opened extends XmlElement {
-  readonly qualified: string
-  readonly children: Opened[]
-  text: string
-}
-
-function open(qualified: string, attributes: string): Opened {
-  const found = [...attributes.matchAll(/([^\s=]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)]
+function read({ name, attributes, children }: Element, depth: number): XmlElement {
+  if (depth > MAX_DEPTH) throw refused()
   return {
-    qualified,
-    name: local(qualified),
-    attributes: new Map(
-      found.map(([, key = '', double, single]) => [key.replace(/^.*:/, ':'), decoded(double ?? single ?? '')]),
-    ),
-    children: [],
-    text: '',
+    name: name.replace(/^.*:/, ''),
+    attributes: new Map(Object.entries(attributes).map(([key, value]) => [key.replace(/^.*:/, ':'), value])),
+    children: children.flatMap((node) => (node instanceof Element ? [read(node, depth + 1)] : [])),
+    text: children.map((node) => (node instanceof XmlText ? node.text : '')).join(''),
   }
 }
 
-function local(name: string): string {
-  return name.slice(name.indexOf(':') + 1)
-}
-
-function decoded(text: string): string {
-  if (!text.includes('&')) return text
-  return text.replace(/&(?:#x([\da-fA-F]{1,6});|#(\d{1,7});|(\w+);|)/g, (_, hex, decimal, name) => {
-    if (name !== undefined) return ENTITIES[name] ?? fail('entity')
-    const code = hex === undefined ? Number(decimal ?? Number.NaN) : Number.parseInt(hex, 16)
-    return code <= 0x10ffff ? String.fromCodePoint(code) : fail('character')
-  })
-}
-
-function fail(what: string): never {
-  throw new SyntaxError(`not XML of vCenter's: ${what}`)
+function refused(): SyntaxError {
+  return new SyntaxError("not XML of vCenter's")
 }
 
 /** The first child of that name. */

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { VcenterError } from '../../src/vcenter/vcenter-error.ts'
 import { all, child, parseXml, tag, tags, textOf } from '../../src/vcenter/xml.ts'
@@ -25,10 +26,10 @@ describe('written XML', () => {
 describe('read XML', () => {
   test('has declarations, comments, character data and prefixes', () => {
     const read = parseXml(`<?xml version="1.0"?>
-<!-- a - b -- c -->
-<s:a xmlns:s='urn:s' type="t" x:type="u"><![CDATA[<&]]>]]><b/>&lt;&#x41;&#66;<b  c = "1" ></b ></s:a>
+<!-- a - b - c -->
+<s:a xmlns:s='urn:s' type="t" x:type="u"><![CDATA[<&]]]]><b/>&lt;&#x41;&#66;<b  c = "1" ></b ></s:a>
 `)
-    expect(read).toMatchObject({ name: 'a', text: '<&]]><AB' })
+    expect(read).toMatchObject({ name: 'a', text: '<&]]<AB' })
     expect([...read.attributes]).toEqual([
       [':s', 'urn:s'],
       ['type', 't'],
@@ -51,17 +52,43 @@ describe('read XML', () => {
     '<a b>',
     '<a b=c/>',
     '<a b="<"/>',
+    '<a b="1" b="2"/>',
+    '<a/></a>',
+    '<a/><![CDATA[text]]>',
+    '<a>]]></a>',
+    '<a>\u0001</a>',
+    '<!-- a -- b --><a/>',
+    '<a/><?xml version="1.0"?>',
     '<!DOCTYPE a><a/>',
     '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+    '<a/><!DOCTYPE a>',
     '<a>&b;</a>',
+    '<a>&__proto__;</a>',
+    '<a b="&c;"/>',
     '<a>&</a>',
     '<a>&#;</a>',
     '<a>&#x110000;</a>',
+    '<a>&#0;</a>',
     '<a><!-- </a>',
     '<a><![CDATA[</a>',
-    `${'<a>'.repeat(100)}${'</a>'.repeat(100)}`,
   ])('is refused where it is none: %j', (text) => {
     expect(() => parseXml(text)).toThrow(SyntaxError)
+  })
+  test('is no deeper than 64 elements', () => {
+    const deep = (depth: number) => parseXml(`${'<a>'.repeat(depth)}${'</a>'.repeat(depth)}`)
+    expect(deep(64)).toMatchObject({ name: 'a' })
+    for (const depth of [65, 1_000, 100_000]) expect(() => deep(depth)).toThrow(SyntaxError)
+  })
+  test('has no more tags than memory has room for', () => {
+    expect(() => parseXml(`<a>${'<b/>'.repeat(2 ** 21)}</a>`)).toThrow(SyntaxError)
+  })
+  test('has names that mean nothing to JavaScript', () => {
+    const read = parseXml('<a __proto__="b" constructor="c"><__proto__>d</__proto__></a>')
+    expect([...read.attributes.values(), textOf(read, '__proto__')]).toEqual(['b', 'c', 'd'])
+  })
+  test('is not quoted where it is refused', () => {
+    const read = () => parseXml('<a>secret</b>')
+    expect(read).toThrow(expect.toSatisfy((error) => !inspect(error, { depth: null }).includes('secret')))
   })
   test('is read in a time that grows with its length alone', () => {
     const size = 200_000
@@ -74,5 +101,6 @@ describe('read XML', () => {
       `<a>${'<b'.repeat(size)}`,
     ])
       expect(() => parseXml(text)).toThrow(SyntaxError)
+    expect(parseXml(`<a>${'\r\n'.repeat(size)}</a>`).text).toBe('\n'.repeat(size))
   })
 })
