@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { verifyAuditLog } from '@mcp-delegation/core/audit'
-import { loggedIn, type Scene } from './story.ts'
+import { loggedIn, type Scene } from './scene.ts'
 
 export interface Left {
   readonly auditFile: string

@@ -7,7 +7,7 @@ import { callsOf, INTERN } from './calls.ts'
 import { CAST } from './cast.ts'
 import { call } from './client-calls.ts'
 import { EXPECTED_TOOLS, may, USERS } from './expected-access.ts'
-import { type Clients, loggedIn, type Scene } from './story.ts'
+import { type Clients, loggedIn, type Scene } from './scene.ts'
 
 /** What vCenter's event log is to say of each user's account, written down by hand. */
 const POWER = [

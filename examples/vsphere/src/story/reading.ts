@@ -1,6 +1,6 @@
 import { type Client, ProtocolError } from '@modelcontextprotocol/client'
 import { CAST } from './cast.ts'
-import type { Clients, Scene } from './story.ts'
+import type { Clients, Scene } from './scene.ts'
 
 /** Resources and prompts are the caller's, too. */
 export async function tellReading({ narrator }: Scene, { rita, hugo, nina }: Clients): Promise<void> {

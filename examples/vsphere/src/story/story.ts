@@ -1,5 +1,5 @@
-import { connectAs, type IdentityProvider } from '@mcp-delegation/labs/identity-provider'
-import { httpStatusOf, type Narrator } from '@mcp-delegation/labs/story'
+import { connectAs } from '@mcp-delegation/labs/identity-provider'
+import { httpStatusOf } from '@mcp-delegation/labs/story'
 import type { VcenterLab } from '@mcp-delegation/labs/vsphere'
 import type { Client } from '@modelcontextprotocol/client'
 import { CAST } from './cast.ts'
@@ -7,18 +7,7 @@ import { call } from './client-calls.ts'
 import { tellEverything } from './everything.ts'
 import { EXPECTED_TOOLS, may, USERS } from './expected-access.ts'
 import { tellReading } from './reading.ts'
-
-export interface Scene {
-  readonly narrator: Narrator
-  /** Where the MCP server is. */
-  readonly url: URL
-  readonly provider: IdentityProvider
-  readonly center: VcenterLab
-  readonly auditFile: string
-}
-
-/** Those who are logged in at the MCP server, by name. */
-export type Clients = Readonly<Record<string, Client>>
+import { type Clients, loggedIn, type Scene } from './scene.ts'
 
 /** Six users do everything that they may, and try everything that they may not; then things change. */
 export async function tellStory(scene: Scene): Promise<void> {
@@ -32,11 +21,6 @@ export async function tellStory(scene: Scene): Promise<void> {
   await promoted(scene, clients)
   await blocked(scene, clients)
   for (const client of Object.values(clients)) await client.close()
-}
-
-/** Who is logged in at vCenter, in the order of the alphabet. */
-export async function loggedIn(center: VcenterLab): Promise<readonly string[]> {
-  return (await center.sessions()).map(({ userName }) => userName).sort()
 }
 
 /** Waits for at most five seconds until it is so: what is ended is logged out a moment later. */
