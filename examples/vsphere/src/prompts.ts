@@ -14,7 +14,7 @@ export function registerPrompts(server: McpServer, { mcp }: Pick<Desk, 'mcp'>): 
     mcp.prompt<{ vm: string; symptom?: string | undefined }>('investigate_vm', async ({ vm, symptom = 'not said' }) =>
       say(
         `Find out what is wrong with the virtual machine ${JSON.stringify(vm)}. Symptom: ${symptom}.`,
-        'Use get_vm, then get_host of the host that it is on, list_datastores and list_snapshots.',
+        'Use get_vm_info, then get_host_info of the host that it is on, list_datastores and list_snapshots.',
         'Change nothing. Say what you saw, what it may mean, and which tool would help, as a proposal.',
       ),
     ),
@@ -29,7 +29,7 @@ export function registerPrompts(server: McpServer, { mcp }: Pick<Desk, 'mcp'>): 
     mcp.prompt<{ host: string }>('plan_host_maintenance', async ({ host }) =>
       say(
         `Plan maintenance of the host ${JSON.stringify(host)}.`,
-        'Use get_host, list_clusters and list_vms: which machines are on it, and can the other hosts of its cluster take them?',
+        'Use get_host_info, list_clusters and list_vms: which machines are on it, and can the other hosts of its cluster take them?',
         'List what has to be done in order, ending with enter_maintenance_mode and, later, exit_maintenance_mode.',
         'Ask for consent before you call either.',
       ),

@@ -185,7 +185,7 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
   test('tells an operator at the start what is configured, without secrets', () => {
     const summary = server.summary()
     expect(summary).toContain('MCP server: https://vsphere-mcp.example.com/mcp, streamable HTTP on 127.0.0.1:8080')
-    expect(summary).toContain(`POWER_OPS: 6 more tools, by vsphere-operators, shared account ${OPERATOR}`)
+    expect(summary).toContain(`POWER_OPS: 9 more tools, by vsphere-operators, shared account ${OPERATOR}`)
     expect(summary).toContain('vcenter: service-account')
     expect(summary).not.toContain(lab.users[READER]?.password)
   })

@@ -3,30 +3,30 @@ const TABLE = `
                           rita  otto  vera  hugo  sara  nina
   who_am_i                yes   yes   yes   yes   yes   no
   list_vms                yes   yes   yes   yes   yes   no
-  get_vm                  yes   yes   yes   yes   yes   no
+  get_vm_info             yes   yes   yes   yes   yes   no
   list_snapshots          yes   yes   yes   yes   yes   no
   list_hosts              yes   yes   yes   yes   yes   no
-  get_host                yes   yes   yes   yes   yes   no
+  get_host_info           yes   yes   yes   yes   yes   no
   list_clusters           yes   yes   yes   yes   yes   no
   list_datastores         yes   yes   yes   yes   yes   no
   list_networks           yes   yes   yes   yes   yes   no
-  power_on_vm             no    yes   yes   yes   yes   no
-  power_off_vm            no    yes   yes   yes   yes   no
+  list_recent_events      yes   yes   yes   yes   yes   no
+  power_on                no    yes   yes   yes   yes   no
+  power_off               no    yes   yes   yes   yes   no
   reset_vm                no    yes   yes   yes   yes   no
   suspend_vm              no    yes   yes   yes   yes   no
-  shut_down_guest         no    yes   yes   yes   yes   no
+  shutdown_guest          no    yes   yes   yes   yes   no
   reboot_guest            no    yes   yes   yes   yes   no
+  create_snapshot         no    yes   yes   yes   yes   no
+  revert_to_snapshot      no    yes   yes   yes   yes   no
+  delete_snapshot         no    yes   yes   yes   yes   no
   create_vm               no    no    yes   yes   yes   no
   clone_vm                no    no    yes   yes   yes   no
   reconfigure_vm          no    no    yes   yes   yes   no
   rename_vm               no    no    yes   yes   yes   no
   delete_vm               no    no    yes   yes   yes   no
-  create_snapshot         no    no    yes   yes   yes   no
-  revert_to_snapshot      no    no    yes   yes   yes   no
-  remove_snapshot         no    no    yes   yes   yes   no
   enter_maintenance_mode  no    no    no    yes   yes   no
   exit_maintenance_mode   no    no    no    yes   yes   no
-  list_events             no    no    no    no    yes   no
   list_sessions           no    no    no    no    yes   no
   terminate_session       no    no    no    no    yes   no
   block_user              no    no    no    no    yes   no

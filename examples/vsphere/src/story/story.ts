@@ -58,7 +58,7 @@ async function terminated({ narrator, center }: Scene, { otto }: Clients): Promi
   chapter("4. An administrator of vCenter ends otto's session there.")
   const before = (await center.sessions()).find(({ userName }) => userName === CAST['otto']?.seen)
   if (before !== undefined) await center.terminate(before.key)
-  const { text, isError } = await call(otto, 'get_vm', { vm: CAST['otto']?.vm })
+  const { text, isError } = await call(otto, 'get_vm_info', { vm: CAST['otto']?.vm })
   const after = (await center.sessions()).find(({ userName }) => userName === CAST['otto']?.seen)
   say(`otto calls a tool, and reads: ${text.split('\n')[0]}`)
   const records = narrator.records().map(({ event, outcome }) => `${event} ${outcome}`)

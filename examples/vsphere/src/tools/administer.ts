@@ -14,7 +14,7 @@ function nameOf({ key }: SessionEntry): string {
 
 /** What only those may do who look after everything. */
 export const administer: readonly Tool[] = [
-  tool('list_events', {
+  tool('list_recent_events', {
     title: "Read vCenter's event log",
     description: "Lists the latest entries of vCenter's event log, newest first: what was done, when, and by whom.",
     input: z.object({ max: z.number().int().min(1).max(1000).describe('How many').default(50) }),

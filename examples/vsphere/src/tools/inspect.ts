@@ -70,7 +70,7 @@ const listVms = tool('list_vms', {
   },
 })
 
-const getVm = tool('get_vm', {
+const getVm = tool('get_vm_info', {
   title: 'Inspect a virtual machine',
   description: 'Tells all about one virtual machine: state, size, host, guest, addresses, VMware Tools, snapshots.',
   input: z.object({ vm }),
@@ -94,7 +94,7 @@ const listSnapshots = tool('list_snapshots', {
   },
 })
 
-const getHost = tool('get_host', {
+const getHost = tool('get_host_info', {
   title: 'Inspect a host',
   description: 'Tells about one ESXi host: connection, maintenance mode, hardware, product, number of machines.',
   input: z.object({ host }),

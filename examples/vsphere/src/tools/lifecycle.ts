@@ -106,7 +106,7 @@ export const lifecycle: readonly Tool[] = [
       return { text: `${machine} is as it was at ${wanted}.`, data: { vm: machine, snapshot: wanted } }
     },
   }),
-  tool('remove_snapshot', {
+  tool('delete_snapshot', {
     title: 'Remove a snapshot',
     description: 'Removes one snapshot of a virtual machine; those based on it are kept.',
     input: z.object({ vm, snapshot }),

@@ -17,7 +17,7 @@ interface Switch {
 
 const SWITCHES: readonly Switch[] = [
   {
-    name: 'power_on_vm',
+    name: 'power_on',
     operation: 'on',
     title: 'Power on',
     description: 'Powers on a virtual machine that is off or suspended.',
@@ -25,11 +25,11 @@ const SWITCHES: readonly Switch[] = [
     hard: false,
   },
   {
-    name: 'power_off_vm',
+    name: 'power_off',
     operation: 'off',
     title: 'Power off',
     description:
-      'Powers off a virtual machine at once, as if the plug were pulled: unsaved data is lost. Prefer shut_down_guest.',
+      'Powers off a virtual machine at once, as if the plug were pulled: unsaved data is lost. Prefer shutdown_guest.',
     done: 'is off',
     hard: true,
   },
@@ -46,16 +46,16 @@ const SWITCHES: readonly Switch[] = [
     name: 'suspend_vm',
     operation: 'suspend',
     title: 'Suspend',
-    description: 'Suspends a running virtual machine; power_on_vm lets it go on where it was.',
+    description: 'Suspends a running virtual machine; power_on lets it go on where it was.',
     done: 'is suspended',
     hard: false,
   },
   {
-    name: 'shut_down_guest',
+    name: 'shutdown_guest',
     operation: 'shutdown-guest',
     title: 'Shut down the guest',
     description:
-      'Asks the guest operating system of a running virtual machine to shut down. Needs VMware Tools there, and does not wait: look with get_vm.',
+      'Asks the guest operating system of a running virtual machine to shut down. Needs VMware Tools there, and does not wait: look with get_vm_info.',
     done: 'was asked to shut down',
     hard: false,
   },
