@@ -119,7 +119,10 @@ export function createRequests<M extends ModuleMap, Context>(
       case 'resources/list':
         return listed(context, 'resources', 'resource', (item) => names.of(String(item['uri'])), handler)
       case 'resources/templates/list': {
-        const named = (item: Item): string => names.ofTemplate(String(item['uriTemplate']))
+        const named = (item: Item): string => {
+          const text = String(item['uriTemplate'])
+          return names.ofTemplate(text) ?? text
+        }
         return listed(context, 'resourceTemplates', 'resource', named, handler)
       }
       case 'tools/call':
@@ -133,8 +136,7 @@ export function createRequests<M extends ModuleMap, Context>(
       case 'completion/complete': {
         if (ref?.type === 'ref/prompt') return look({ kind: 'prompt', name: String(ref.name) })
         const text = String(ref?.uri)
-        const template = names.ofTemplate(text)
-        return look({ kind: 'resource', name: template === text ? names.of(text) : template, uri: text })
+        return look({ kind: 'resource', name: names.ofTemplate(text) ?? names.of(text), uri: text })
       }
     }
   }

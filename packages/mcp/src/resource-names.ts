@@ -14,15 +14,18 @@ export interface ResourceNames {
   add(name: string, target: string | Template, registered: Registration): void
   /** Of the resource that answers for a URI: the one with this URI, else the first template that it matches. */
   of(uri: string): string
-  /** Of a template, by its text. */
-  ofTemplate(uriTemplate: string): string
+  /** Of a template, by its text; undefined where there is none. */
+  ofTemplate(uriTemplate: string): string | undefined
 }
 
-/** The resources of one server. */
+/**
+ * The resources of one server. Whoever moves or renames one twice, or removes it afterwards, leaves it in the SDK where it
+ * was in between, too: the SDK only knows the first of its places.
+ */
 export function resourceNames(): ResourceNames {
   const fixed = new Map<string, string>()
   /** By name, in the order in which the SDK goes through its own. */
-  const templates: Record<string, Template> = Object.create(null)
+  const templates: Record<string, { target: Template }> = Object.create(null)
 
   function whenUpdated(registered: Registration, follow: Registration['update']): void {
     const { update } = registered
@@ -33,28 +36,25 @@ export function resourceNames(): ResourceNames {
   }
 
   const matching = (accepts: (template: Template) => unknown): string | undefined =>
-    Object.entries(templates).find(([, template]) => accepts(template))?.[0]
+    Object.entries(templates).find(([, { target }]) => accepts(target))?.[0]
 
   return {
     add(name, target, registered) {
       if (typeof target === 'string') {
-        let known = target
-        fixed.set(known, name)
+        fixed.set(target, name)
         whenUpdated(registered, ({ uri }) => {
-          if (uri === undefined) return
-          fixed.delete(known)
-          if (uri === null) return
-          fixed.set(uri, name)
-          known = uri
+          if (uri === undefined || uri === target) return
+          fixed.delete(target)
+          if (uri) fixed.set(uri, name)
         })
       } else {
-        let known = name
-        templates[known] = target
-        whenUpdated(registered, ({ name: renamed, template = templates[known] }) => {
-          if (template === undefined) return
-          if (renamed !== undefined && renamed !== known) delete templates[known]
-          known = renamed ?? known
-          if (renamed !== null) templates[known] = template
+        const held = { target }
+        templates[name] = held
+        whenUpdated(registered, ({ name: renamed, template }) => {
+          if (template !== undefined) held.target = template
+          if (renamed === undefined || renamed === name) return
+          delete templates[name]
+          if (renamed) templates[renamed] = held
         })
       }
     },
@@ -63,6 +63,6 @@ export function resourceNames(): ResourceNames {
       const plain = URL.canParse(uri) ? new URL(uri).href : uri
       return fixed.get(plain) ?? matching(({ uriTemplate }) => uriTemplate.match(plain)) ?? fixed.get(uri) ?? uri
     },
-    ofTemplate: (text) => matching(({ uriTemplate }) => uriTemplate.toString() === text) ?? text,
+    ofTemplate: (text) => matching(({ uriTemplate }) => uriTemplate.toString() === text),
   }
 }
