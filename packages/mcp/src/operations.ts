@@ -33,12 +33,14 @@ export function operations<M extends ModuleMap>(settings: Settings<M>): Operatio
     refusal(kind, name, session) {
       const decision = registry.decide(session, name, kind)
       const asked = decision.allowed ? NONE : askable(decision.scopes)
-      if (!decision.allowed && asked.length === 0)
-        return new DelegationError('ERR_TOOL_DENIED', `the policy refused: ${plain(decision.reason)}`)
       const own = (kind === 'tool' && needed.get(name)) || NONE
+      const scopes = [...new Set([...baseScopes, ...own, ...asked])]
+      // Who is sent to get what their token has already comes back with the same one, again and again.
+      const helps = asked.length > 0 && !scopes.every((scope) => session.scopes.has(scope))
+      if (!decision.allowed && !helps)
+        return new DelegationError('ERR_TOOL_DENIED', `the policy refused: ${plain(decision.reason)}`)
       const covered = hierarchy.covers(session.scopes, baseScopes) && hierarchy.covers(session.scopes, own)
       if (decision.allowed && covered) return undefined
-      const scopes = [...new Set([...baseScopes, ...own, ...asked])]
       return new DelegationError('ERR_SESSION_SCOPE', `this ${kind} needs the scopes ${scopes.join(' ')}`, { scopes })
     },
   }

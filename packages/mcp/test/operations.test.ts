@@ -39,6 +39,22 @@ describe('operations', () => {
     expect(required({}, { policy }).refusal('tool', 'erase', holding())).toMatchObject({ code: 'ERR_TOOL_DENIED' })
   })
 
+  test('scopes that the token has already are not asked for again: they did not help', () => {
+    const policy = {
+      tool: () => ({ allowed: false as const, reason: 'no', scopes: ['audit', 'offline_access'] }),
+      delegation: () => ({ allowed: true as const }),
+    }
+    const { refusal } = required({ requiredScopes: ['mcp'] }, { policy })
+    expect(refusal('tool', 'erase', holding('mcp'))).toMatchObject({
+      code: 'ERR_SESSION_SCOPE',
+      scopes: ['mcp', 'audit'],
+    })
+    expect(refusal('tool', 'erase', holding('mcp', 'audit'))).toMatchObject({
+      code: 'ERR_TOOL_DENIED',
+      message: 'the policy refused: no',
+    })
+  })
+
   test('the hierarchy counts for base scopes and for a tool’s own', () => {
     const { require, refusal } = required({ requiredScopes: ['mcp'], scopeHierarchy: { admin: ['mcp', 'write'] } })
     require('erase', ['write'])
