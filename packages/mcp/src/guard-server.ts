@@ -1,28 +1,30 @@
 import type { McpServer, ScopeChallengeHandler, ServerContext } from '@modelcontextprotocol/server'
+import type { Untyped } from './handlers.ts'
 import type { Operation } from './records.ts'
-import { asGuarded, checkUnused, isGuarded, isMethod, type Requests } from './requests.ts'
+import { fallsBackTo, registersUnder, type Under } from './registrations.ts'
+import { asGuarded, checkUnused, isGuarded, isMethod, type Method, type Requests } from './requests.ts'
 import { resourceNames } from './resource-names.ts'
 
 /** What asks for more scopes before an operation is dispatched. */
 export type Challenge = (operation: Operation) => ScopeChallengeHandler
 
-/** A method as seen from in front of it, whatever its overloads. */
-type Untyped = (...given: unknown[]) => unknown
-
 /**
  * Stands in front of whatever handlers the server gets from now on, through its public methods.
- * @throws TypeError for a server that has some already.
+ * @throws TypeError for a server that has some already, and for one under another guard.
  */
 export function guardServer<S extends McpServer>(
   server: S,
   requests: Requests<ServerContext>,
+  under: Under,
   challenge: Challenge,
 ): S {
   const inner = server.server
-  if (isGuarded(inner)) return server
+  if (isGuarded(inner, requests)) return server
   checkUnused(inner)
   const names = resourceNames()
 
+  const answer = async (method: Method, params: unknown, context: unknown, call: () => Promise<unknown>) =>
+    isPrivate(method, await requests(method, params, context as ServerContext, names, call))
   const set = inner.setRequestHandler.bind(inner) as Untyped
   const front: Untyped = (method, ...rest) => {
     const handler = rest.at(-1) as Untyped
@@ -31,13 +33,20 @@ export function guardServer<S extends McpServer>(
     const bare = rest.length > 1
     const guardedHandler = async (given: unknown, context: unknown): Promise<unknown> => {
       const params = bare ? given : (given as { readonly params?: unknown }).params
-      const call = async (): Promise<unknown> => handler(given, context)
-      return isPrivate(method, await requests(method, params, context as ServerContext, names, call))
+      return answer(method, params, context, async () => handler(given, context))
     }
     return set(method, ...rest.slice(0, -1), guardedHandler)
   }
-  inner.setRequestHandler = asGuarded(front) as typeof inner.setRequestHandler
+  inner.setRequestHandler = asGuarded(front, requests) as typeof inner.setRequestHandler
+  fallsBackTo(inner, (handler) => async (request, context) => {
+    const { method, params } = request as { readonly method: string; readonly params?: unknown }
+    const call = async (): Promise<unknown> => handler(request, context)
+    return isMethod(method) ? answer(method, params, context, call) : call()
+  })
 
+  registersUnder(server, 'registerTool', 'tool', under)
+  registersUnder(server, 'registerPrompt', 'prompt', under)
+  registersUnder(server, 'registerResource', 'resource', under)
   const challenged = (operation: Operation, config: object): object => {
     const { scopeChallenge = challenge(operation) } = config as { scopeChallenge?: ScopeChallengeHandler }
     return { ...config, scopeChallenge }

@@ -76,7 +76,7 @@ export interface ProtectedMcp<M extends ModuleMap> {
    * with `tool`, `resource` and `prompt` get the policy, the record and safe errors, too. Completions and subscriptions
    * need what they are about. Where scopes are missing, the caller is asked to step up.
    * @throws TypeError for a server that has something registered, or that declares tools, resources or prompts in the
-   * capabilities that it is made with.
+   * capabilities that it is made with, and for one that another `guard` stands in front of.
    */
   guard<S extends McpServer>(server: S): S
   /**
@@ -149,7 +149,7 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
     tool: (name, handler) => handlers.around('tool', name, handler),
     resource: (name, handler) => handlers.aroundResource(name, handler),
     prompt: (name, handler) => handlers.around('prompt', name, handler),
-    guard: (server) => guardServer(server, requests, challenge),
+    guard: (server) => guardServer(server, requests, handlers.under, challenge),
 
     scopes(name, ...scopes) {
       required.require(name, scopes)

@@ -46,7 +46,7 @@ type Item = Readonly<Record<string, unknown>>
 export function createRequests<M extends ModuleMap, Context>(
   operations: Operations,
   guard: Guard<M>,
-  handlers: Pick<Handlers<M, Context>, 'has' | 'passes'>,
+  handlers: Pick<Handlers<M, Context>, 'has' | 'passes' | 'ran'>,
   origin: Origin<Context>,
   log: Logger,
 ): Requests<Context> {
@@ -91,10 +91,26 @@ export function createRequests<M extends ModuleMap, Context>(
     operation: Operation,
     args: unknown,
     context: Context,
-    recorded: boolean,
     handler: () => Promise<unknown>,
   ): Promise<unknown> {
-    if (!recorded && (await admits(operation, context))) return handler()
+    if (!handlers.has(operation) || !(await admits(operation, context))) return run(operation, args, context, handler)
+    const ended = await settled(handler)
+    // A call that the server refuses itself, as for its arguments, has met no guard that counts and records it.
+    return handlers.ran(context) ? ended() : run(operation, args, context, async () => ended())
+  }
+
+  /** What is not recorded, unless it is refused. */
+  async function looked(operation: Operation, context: Context, handler: () => Promise<unknown>): Promise<unknown> {
+    const look = (): Promise<unknown> => safely('the request', handler)
+    return (await admits(operation, context)) ? look() : run(operation, undefined, context, look)
+  }
+
+  function run(
+    operation: Operation,
+    args: unknown,
+    context: Context,
+    handler: () => Promise<unknown>,
+  ): Promise<unknown> {
     const session = () => origin.session(context)
     return guard.run({ ...operation, args, context, signal: origin.signal(context), session }, handler, handlers.passes)
   }
@@ -106,10 +122,8 @@ export function createRequests<M extends ModuleMap, Context>(
       const text = String(given)
       return { kind: 'resource', name: names.of(text), uri: text }
     }
-    const call = (operation: Operation): Promise<unknown> =>
-      used(operation, args, context, !handlers.has(operation), handler)
-    const look = (operation: Operation): Promise<unknown> =>
-      used(operation, undefined, context, false, () => safely('the request', handler))
+    const call = (operation: Operation): Promise<unknown> => used(operation, args, context, handler)
+    const look = (operation: Operation): Promise<unknown> => looked(operation, context, handler)
 
     switch (method) {
       case 'tools/list':
@@ -142,6 +156,16 @@ export function createRequests<M extends ModuleMap, Context>(
   }
 }
 
+/** What answers, or throws, as `work` did. */
+function settled<Result>(work: () => Promise<Result>): Promise<() => Result> {
+  return work().then(
+    (result) => () => result,
+    (error: unknown) => () => {
+      throw error
+    },
+  )
+}
+
 /** Whether something stands in front of this method's handler. */
 export function isMethod(method: unknown): method is Method {
   return (METHODS as readonly unknown[]).includes(method)
@@ -149,24 +173,35 @@ export function isMethod(method: unknown): method is Method {
 
 const GUARDED = Symbol('guarded')
 
-/** Marks what stands in front of a server's `setRequestHandler`. */
-export function asGuarded<Front extends object>(front: Front): Front {
-  return Object.assign(front, { [GUARDED]: true })
+/** Marks what stands in front of a server's `setRequestHandler`, on behalf of `owner`. */
+export function asGuarded<Front extends object>(front: Front, owner: object): Front {
+  return Object.assign(front, { [GUARDED]: owner })
 }
 
-/** Whether something stands there already. */
-export function isGuarded({ setRequestHandler }: { readonly setRequestHandler: object }): boolean {
-  return GUARDED in setRequestHandler
+/**
+ * Whether something stands there already.
+ * @throws TypeError where it is not the owner's: only one of two policies would count.
+ */
+export function isGuarded({ setRequestHandler }: { readonly setRequestHandler: object }, owner: object): boolean {
+  const known = (setRequestHandler as { readonly [GUARDED]?: object })[GUARDED]
+  if (known !== undefined && known !== owner) throw new TypeError('"server" must not be under another guard')
+  return known !== undefined
 }
+
+/** By which an SDK serves the tasks that it is given a store for: whoever knows, or is listed, a task has its result. */
+const TASKS = ['tasks/list', 'tasks/get', 'tasks/result', 'tasks/cancel'] as const
 
 /** @throws TypeError for a server that has a handler which nothing could be put in front of any more. */
-export function checkUnused(server: { assertCanSetRequestHandler(method: Method): void }): void {
-  try {
-    for (const method of METHODS) server.assertCanSetRequestHandler(method)
-  } catch (cause) {
-    throw new TypeError(
-      '"server" must be new: nothing registered yet, and no tools, resources or prompts in its capabilities',
-      { cause },
-    )
+export function checkUnused(server: {
+  assertCanSetRequestHandler(method: Method | (typeof TASKS)[number]): void
+}): void {
+  const check = (methods: readonly (Method | (typeof TASKS)[number])[], must: string): void => {
+    try {
+      for (const method of methods) server.assertCanSetRequestHandler(method)
+    } catch (cause) {
+      throw new TypeError(`"server" must ${must}`, { cause })
+    }
   }
+  check(METHODS, 'be new: nothing registered yet, and no tools, resources or prompts in its capabilities')
+  check(TASKS, 'have no "taskStore": its tasks are not those of their users alone')
 }

@@ -278,6 +278,110 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
     expect(uses(records).map(({ outcome }) => outcome)).toEqual(['failed', 'failed', 'failed'])
   })
 
+  test('shows no error of a tool as it is, whichever way the tool was made', async () => {
+    const { mcp, log, records } = serving()
+    const fail = async (): Promise<never> => {
+      throw new Error('connect to db://admin:hunter2@10.0.0.7 failed')
+    }
+    const fine = async () => ({ content: [] })
+    const serve = mcp.fetch(
+      serverOf((server) => {
+        mcp.guard(server)
+        server.registerTool('stock', {}, mcp.tool('stock', fail))
+        server.registerTool('raw', {}, fail)
+        server.registerTool('drop', {}, mcp.tool('drop', fine)).update({ callback: fail })
+      }),
+    )
+    const alice = await clientOf(serve, 'alice', era)
+    for (const name of ['stock', 'raw', 'drop'])
+      expect(await alice.callTool({ name })).toMatchObject({ isError: true, content: [{ text: 'tool failed' }] })
+    expect(log.entries.filter(({ level }) => level === 'error')).toHaveLength(3)
+    expect(uses(records)).toMatchObject(['stock', 'raw', 'drop'].map((tool) => ({ tool, outcome: 'failed' })))
+  })
+
+  test('guards what another server has under a name with a guard of its own', async () => {
+    const limit = vi.fn(() => undefined)
+    const { mcp, records } = serving({}, { policy: { ...policyOf(OPEN, SCOPED), limit } })
+    register(mcp, new McpServer({ name: 'other', version: '1' }))
+    const serve = mcp.fetch(
+      serverOf((server) => {
+        mcp.guard(server)
+        server.registerTool('stock', {}, async () => ({ content: [] }))
+        server.registerResource('readme', 'config://readme', {}, async (uri) => text(uri, 'x'))
+        server.registerPrompt('greet', {}, async () => said('x'))
+      }),
+    )
+    const bob = await clientOf(serve, 'bob', era)
+    await bob.callTool({ name: 'stock' })
+    await bob.readResource({ uri: 'config://readme' })
+    await bob.getPrompt({ name: 'greet' })
+    expect(limit).toHaveBeenCalledTimes(1)
+    expect(uses(records).map(({ event, outcome }) => [event, outcome])).toEqual([
+      ['tool', 'ok'],
+      ['resource', 'ok'],
+      ['prompt', 'ok'],
+    ])
+  })
+
+  test('counts and records a call whose arguments the server refuses', async () => {
+    const limit = vi.fn(() => undefined)
+    const { serve, records } = serving({}, { policy: { ...policyOf(OPEN, SCOPED), limit } })
+    const bob = await clientOf(serve, 'bob', era)
+    const refused = await bob.callTool({ name: 'stock', arguments: { item: 7 } })
+    expect(refused).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('item') }] })
+    await expect(bob.getPrompt({ name: 'greet', arguments: {} })).rejects.toMatchObject({ code: -32602 })
+    expect(limit).toHaveBeenCalledTimes(1)
+    expect(uses(records)).toMatchObject([
+      { event: 'tool', tool: 'stock', outcome: 'failed', subject: 'bob' },
+      { event: 'prompt', prompt: 'greet', outcome: 'failed' },
+    ])
+    limit.mockReturnValue(new Date('2030-01-01T00:00:00Z') as never)
+    expect(await bob.callTool({ name: 'stock', arguments: { item: 7 } })).toMatchObject({
+      _meta: { 'mcp-delegation/code': 'ERR_RATE_LIMITED' },
+    })
+  })
+
+  test('guards what answers whatever has no handler', async () => {
+    const { mcp, records } = serving()
+    const fallback = vi.fn(async () => ({ content: [] }))
+    const serve = mcp.fetch(
+      serverOf((server) => {
+        server.server.fallbackRequestHandler = fallback
+        const { server: inner } = mcp.guard(server)
+        inner.registerCapabilities({ tools: {}, prompts: {} })
+        if (era === '2026-07-28') inner.fallbackRequestHandler = fallback
+      }),
+    )
+    const bob = await clientOf(serve, 'bob', era)
+    fallback.mockClear()
+    expect(await bob.callTool({ name: 'erase' })).toMatchObject({ isError: true })
+    await expect(bob.getPrompt({ name: 'fire' })).rejects.toMatchObject({ code: -32602 })
+    expect(fallback).not.toHaveBeenCalled()
+    await bob.callTool({ name: 'stock' })
+    expect(fallback).toHaveBeenCalledTimes(1)
+    expect(uses(records).map(({ outcome }) => outcome)).toEqual(['denied', 'denied', 'ok'])
+  })
+
+  test('completes a template that goes by its own text under its own name', async () => {
+    const { mcp } = serving()
+    const complete = { page: () => ['hunter2'] }
+    const read = async (uri: URL) => text(uri, 'x')
+    const serve = mcp.fetch(
+      serverOf((server) => {
+        mcp.guard(server)
+        server.registerResource('readme', new ResourceTemplate('x://{+all}', { list: undefined }), {}, read)
+        const own = 'x://a/{page}'
+        server.registerResource(own, new ResourceTemplate(own, { list: undefined, complete }), {}, read)
+      }),
+    )
+    const bob = await clientOf(serve, 'bob', era)
+    const asked = bob.complete({
+      ref: { type: 'ref/resource', uri: 'x://a/{page}' },
+      argument: { name: 'page', value: '' },
+    })
+    await expect(asked).rejects.toMatchObject({ data: { 'mcp-delegation/code': 'ERR_TOOL_DENIED' } })
+  })
+
   test('counts a call once, when it is about to run, and nothing else', async () => {
     const limit = vi.fn(({ tool }: { tool: string }) => (tool === 'raw' ? new Date('2030-01-01T00:00:00Z') : undefined))
     const { serve, records } = serving({}, { policy: { ...policyOf(OPEN, SCOPED), limit } })
@@ -410,6 +514,11 @@ describe('a server', () => {
     await bob.callTool({ name: 'raw' })
     await bob.callTool({ name: 'drop' })
     expect(uses(records).map(({ outcome }) => outcome)).toEqual(['ok', 'denied'])
+  })
+
+  test('is under one guard alone', () => {
+    const server = serving().mcp.guard(new McpServer({ name: 'x', version: '1' }))
+    expect(() => serving().mcp.guard(server)).toThrow(new TypeError('"server" must not be under another guard'))
   })
 
   test('whose author handles requests themselves is guarded all the same', async () => {

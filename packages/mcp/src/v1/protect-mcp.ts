@@ -67,7 +67,7 @@ export interface ProtectedMcp<M extends ModuleMap> {
    * caller may use or could with more scopes. Tools, resources and prompts that are not made with `tool`, `resource` and
    * `prompt` get the policy, the record and safe errors, too. Completions and subscriptions need what they are about.
    * @throws TypeError for a server that has something registered, or that declares tools, resources or prompts in the
-   * capabilities that it is made with.
+   * capabilities that it is made with, for one with a `taskStore`, and for one that another `guard` stands in front of.
    */
   guard<S extends McpServer>(server: S): S
   /**
@@ -116,7 +116,7 @@ export function protectMcp<const M extends ModuleMap>(options: ProtectOptions<M>
     tool: (name, handler) => handlers.around('tool', name, handler),
     resource: (name, handler) => handlers.aroundResource(name, handler),
     prompt: (name, handler) => handlers.around('prompt', name, handler),
-    guard: (server) => guardServer(server, requests),
+    guard: (server) => guardServer(server, requests, handlers.under),
 
     scopes(name, ...scopes) {
       required.require(name, scopes)

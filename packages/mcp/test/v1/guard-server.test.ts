@@ -1,6 +1,7 @@
 import { permissions, type Session } from '@mcp-delegation/core'
 import { testSession } from '@mcp-delegation/core/testing'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { InMemoryTaskStore } from '@modelcontextprotocol/sdk/experimental/tasks/index.js'
 import { InMemoryTransport } from '@modelcontextprotocol/sdk/inMemory.js'
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js'
 import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js'
@@ -297,6 +298,37 @@ describe('a server on a pipe', () => {
     ])
   })
 
+  test('is guarded where its author handles whatever has no handler', async () => {
+    const fallback = vi.fn(async () => ({ content: [] }))
+    const { client } = await piped((_mcp, { server }) => {
+      server.registerCapabilities({ tools: {} })
+      server.fallbackRequestHandler = fallback
+    })
+    expect(await client.callTool({ name: 'erase' })).toMatchObject({ isError: true })
+    expect(fallback).not.toHaveBeenCalled()
+    await client.callTool({ name: 'stock' })
+    expect(fallback).toHaveBeenCalledTimes(1)
+  })
+
+  test('shows no error of a tool as it is, whichever way the tool was made', async () => {
+    const fail = async (): Promise<never> => {
+      throw new Error('hunter2')
+    }
+    const { client, records } = await piped((mcp, server) => {
+      server.registerTool('stock', {}, mcp.tool('stock', fail))
+      server.registerTool('raw', { inputSchema: { n: z.number() } }, fail)
+      server.tool('drop', fail)
+      server.tool('later', async () => ({ content: [] })).update({ callback: fail })
+    }, 'alice')
+    for (const name of ['stock', 'raw', 'drop', 'later'])
+      expect(await client.callTool({ name, arguments: { n: 1 } })).toMatchObject({
+        isError: true,
+        content: [{ text: 'tool failed' }],
+      })
+    expect(await client.callTool({ name: 'raw', arguments: { n: 'x' } })).toMatchObject({ isError: true })
+    expect(uses(records).map(({ outcome }) => outcome)).toEqual(Array(5).fill('failed'))
+  })
+
   test('shows no error as it is, but the answers of its author', async () => {
     const answer = new McpError(ErrorCode.InvalidParams, 'no such page')
     const failing = (error: Error) => async (): Promise<never> => {
@@ -327,4 +359,13 @@ test('a server that has something registered is guarded too late, and one that i
   const late = newServer()
   late.registerTool('x', {}, async () => ({ content: [] }))
   expect(() => mcp.guard(late)).toThrow('"server" must be new')
+  expect(() => protectMcp(world().options).guard(server)).toThrow('"server" must not be under another guard')
+})
+
+test('a server whose tasks are not those of their users alone can’t be guarded', () => {
+  const capabilities = { tasks: { list: {}, requests: { tools: { call: {} } } } }
+  const server = new McpServer({ name: 'test', version: '1.0.0' }, { capabilities, taskStore: new InMemoryTaskStore() })
+  expect(() => protectMcp(world().options).guard(server)).toThrow(
+    new TypeError('"server" must have no "taskStore": its tasks are not those of their users alone'),
+  )
 })
