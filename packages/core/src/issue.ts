@@ -1,10 +1,10 @@
+import { checkIssued } from './check-issued.ts'
 import type { Clock } from './clock.ts'
 import { DelegationError, isDelegationError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Member } from './member.ts'
 import type { IssuedCredential } from './module.ts'
-import type { Session, SessionSnapshot } from './session.ts'
-import { isCleanText } from './text.ts'
+import type { SessionSnapshot } from './session.ts'
 
 /** One issue: what a module is asked for, and on whose behalf. */
 export interface IssueOrder {
@@ -136,31 +136,4 @@ function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<voi
 export function toDelegationError(error: unknown): DelegationError {
   if (isDelegationError(error)) return error
   return new DelegationError('ERR_DELEGATION_PROTOCOL', 'the module failed', { cause: error })
-}
-
-function checkIssued(issued: IssuedCredential<unknown>, session: Session, clock: Clock): void {
-  const broken = (what: string): DelegationError =>
-    new DelegationError('ERR_DELEGATION_PROTOCOL', `the module issued ${what}`)
-  if (issued === null || typeof issued !== 'object' || issued.value === undefined || issued.value === null)
-    throw broken('no credential')
-  if (!(issued.expiresAt instanceof Date) || Number.isNaN(issued.expiresAt.getTime()))
-    throw broken('a credential without an expiry')
-  if (issued.expiresAt.getTime() <= clock.now()) throw broken('an expired credential')
-  if (issued.release !== undefined && typeof issued.release !== 'function')
-    throw broken('a credential with a release that is not a function')
-  for (const member of ['usable', 'lend'] as const)
-    if (issued[member] !== undefined && typeof issued[member] !== 'function')
-      throw broken(`a credential with a member "${member}" that is not a function`)
-  if (issued.principal !== undefined && !isCleanText(issued.principal, 255))
-    throw broken('a credential with a malformed principal')
-  if (session.token !== undefined && holdsToken(issued.value, session.token.reveal()))
-    throw broken("the caller's own token as a credential")
-}
-
-/** Whether a credential is the inbound token, which must never reach a backend. */
-function holdsToken(value: unknown, token: string, depth = 0): boolean {
-  if (typeof value === 'string') return value === token
-  if (typeof value !== 'object' || value === null || depth > 2) return false
-  if ('reveal' in value && typeof value.reveal === 'function') return value.reveal() === token
-  return Object.values(value).some((member) => holdsToken(member, token, depth + 1))
 }

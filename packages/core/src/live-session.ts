@@ -1,3 +1,4 @@
+import { checkIssued } from './check-issued.ts'
 import { DelegationError } from './errors.ts'
 import type { SessionCredential } from './kinds.ts'
 import type { DelegationModule, IssueContext, IssuedCredential, ReleaseReason, Retention } from './module.ts'
@@ -57,10 +58,17 @@ export function liveSession<Request, Value, Input, Handle>(
     ...(module.dispose && { dispose: module.dispose.bind(module) }),
     async issue(request, context) {
       const issued = await module.issue(request, context)
+      let opened: OpenedSession<Handle> | undefined
       try {
         context.signal.throwIfAborted()
-        return joined(issued, checkOpened(await open(issued.value, request, context)))
+        // The registry sees the session alone, and not with what it was opened.
+        checkIssued(issued, context.session, context.clock)
+        opened = await open(issued.value, request, context)
+        return joined(issued, checkOpened(opened))
       } catch (error) {
+        const found = opened
+        if (typeof found?.close === 'function')
+          await giveBack({ release: (...given) => found.close(...given) }, module.type, context)
         await giveBack(issued, module.type, context)
         throw error
       }
@@ -70,8 +78,12 @@ export function liveSession<Request, Value, Input, Handle>(
 
 const RELEASE_DEADLINE = 10_000
 
-/** Releases a credential that gave no session. */
-async function giveBack(issued: IssuedCredential<unknown>, type: string, { log }: IssueContext): Promise<void> {
+/** Releases a credential that gave no session, or what was opened with it and is none. */
+async function giveBack(
+  issued: Pick<IssuedCredential<unknown>, 'release'>,
+  type: string,
+  { log }: IssueContext,
+): Promise<void> {
   try {
     await within(RELEASE_DEADLINE, undefined, async (signal) => issued.release?.('aborted', { signal }))
   } catch (error) {
@@ -80,7 +92,9 @@ async function giveBack(issued: IssuedCredential<unknown>, type: string, { log }
 }
 
 function checkOpened<Handle>(opened: OpenedSession<Handle>): OpenedSession<Handle> {
-  if (typeof opened?.close !== 'function' || opened.handle === undefined || opened.handle === null)
+  const { close, handle, expiresAt } = (opened ?? {}) as Partial<OpenedSession<Handle>>
+  const ends = expiresAt === undefined || (expiresAt instanceof Date && !Number.isNaN(expiresAt.getTime()))
+  if (typeof close !== 'function' || handle === undefined || handle === null || !ends)
     throw new DelegationError('ERR_DELEGATION_PROTOCOL', '"open" gave no session')
   return opened
 }

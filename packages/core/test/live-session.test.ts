@@ -126,6 +126,17 @@ test('a credential whose login fails is given back, and the failure is what the 
   expect(inner.issued[0]?.releases).toEqual(['aborted'])
 })
 
+test.each([
+  ['the caller’s own token', { value: { kind: 'bearer', token: secret('eyJ.inbound.token') } }],
+  ['an expired credential', { expiresAt: new Date(0) }],
+])('%s logs in nowhere: the registry would not hand it out either', async (_, members) => {
+  const { inner, server, registry } = setting({}, { members: members as never })
+  const who = testSession({ token: secret('eyJ.inbound.token') })
+  await expect(registry.delegate('module', who, request)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
+  expect(server.log).toEqual([])
+  expect(inner.issued[0]?.releases).toEqual(['aborted'])
+})
+
 test('an answer of open without a session is the author’s mistake, and leaves no credential behind', async () => {
   for (const answer of [undefined, {}, { handle: 1 }, { close: async () => {} }]) {
     const inner = testModule()
@@ -133,6 +144,16 @@ test('an answer of open without a session is the author’s mistake, and leaves 
     await expect(registry.delegate('module', alice, request)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
     expect(inner.issued[0]?.releases).toEqual(['aborted'])
   }
+})
+
+test.each([
+  ['no handle', { handle: undefined }],
+  ['an end that is no date', { expiresAt: new Date(Number.NaN) }],
+])('what was opened with %s is closed again', async (_, more) => {
+  const { inner, server, registry } = setting(more as never)
+  await expect(registry.delegate('module', alice, request)).rejects.toMatchObject({ code: 'ERR_DELEGATION_PROTOCOL' })
+  expect(server.log).toEqual(['login alice', 'logout alice'])
+  expect(inner.issued[0]?.releases).toEqual(['aborted'])
 })
 
 test('a login that arrives after its caller left is logged out again', async () => {
