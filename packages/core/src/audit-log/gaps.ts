@@ -27,7 +27,7 @@ export class Gaps {
     if (this.#gaps.at(-1)?.to === seq - 1) this.#gaps.pop()
   }
 
-  /** Fills a place. Returns the gap that it was in. */
+  /** Fills a place. Returns the gap that it was in. Where there are too many, what is missing before it is forgotten. */
   fill(seq: number, hash: string): Gap | undefined {
     const index = this.#gaps.findIndex(({ from, to }) => seq >= from && seq <= to)
     const gap = this.#gaps[index]
@@ -36,7 +36,8 @@ export class Gaps {
       { ...gap, to: seq - 1 },
       { ...gap, from: seq + 1, before: hash },
     ]
-    this.#gaps.splice(index, 1, ...parts.filter(({ from, to }) => from <= to))
+    const left = parts.filter(({ from, to }) => from <= to)
+    this.#gaps.splice(index, 1, ...(this.#gaps.length < MAX_GAPS ? left : left.slice(-1)))
     return gap
   }
 

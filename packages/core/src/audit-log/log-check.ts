@@ -211,8 +211,9 @@ export class LogCheck {
       if (this.#sinceSeal === this.#limit + 1)
         this.#find('missing checkpoint', seq, `there are more than ${this.#limit} lines without a checkpoint`)
     }
-    if (!this.#held.given || (this.#heldSeq !== undefined && this.#heldSeq > seq)) return undefined
-    return this.#compare(seq, hash)
+    // A line in doubt must not use up what is held: it may have any number.
+    if (!this.#held.given || this.#torn !== undefined) return undefined
+    return this.#heldSeq !== undefined && this.#heldSeq > seq ? undefined : this.#compare(seq, hash)
   }
 
   /** Compares the line with the checkpoints that are held elsewhere. */
@@ -269,6 +270,7 @@ export class LogCheck {
   async end(): Promise<AuditLogReport> {
     this.#settle()
     const last = this.#reached?.seq
+    if (this.#reached !== undefined) await this.#compare(this.#reached.seq, this.#reached.hash)
     await this.#checkEnd(last)
     const first = this.#first
     if (first !== undefined && (first.seq > this.#keptFrom || (first.seq > 1 && !first.begins)))

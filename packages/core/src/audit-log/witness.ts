@@ -22,20 +22,32 @@ const LONGEST_RETRY = 10_000
  */
 export function fileCheckpoints(path: string): CheckpointSink {
   if (typeof path !== 'string' || !isAbsolute(path)) throw new TypeError('"path" must be an absolute path')
+  let busy = false
   return async (checkpoint) => {
-    const file = await open(path, 'a', 0o600)
+    // Each call to a file system that hangs would hold one of the few threads that the process has for all of them.
+    if (busy) throw new Error('the file does not answer since an earlier checkpoint')
+    busy = true
     try {
-      const { size } = await file.stat()
-      try {
-        await file.appendFile(`${(await endsTorn(path, size)) ? '\n' : ''}${checkpoint}\n`)
-        await file.sync()
-      } catch (error) {
-        await file.truncate(size).catch(() => {})
-        throw error
-      }
+      await appendCheckpoint(path, checkpoint)
     } finally {
-      await file.close()
+      busy = false
     }
+  }
+}
+
+async function appendCheckpoint(path: string, checkpoint: string): Promise<void> {
+  const file = await open(path, 'a', 0o600)
+  try {
+    const { size } = await file.stat()
+    try {
+      await file.appendFile(`${(await endsTorn(path, size)) ? '\n' : ''}${checkpoint}\n`)
+      await file.sync()
+    } catch (error) {
+      await file.truncate(size).catch(() => {})
+      throw error
+    }
+  } finally {
+    await file.close()
   }
 }
 
