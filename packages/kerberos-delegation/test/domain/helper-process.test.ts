@@ -68,7 +68,7 @@ test('what is in flight when the helper process dies is unavailable', async () =
 })
 
 test('a helper process that hangs is replaced', async () => {
-  const { ask } = open(lab, { deadline: 500 })
+  const { ask } = open(lab, { deadline: 2_000 })
   const value = (await ask('alice')).value
   const [pid = 0] = engines()
   process.kill(pid, 'SIGSTOP')
