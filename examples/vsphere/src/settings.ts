@@ -45,7 +45,7 @@ export interface Settings {
 export class SettingsError extends Error {}
 
 /** A misspelled name that begins like this would go unnoticed. Vault's own variables are not ours to judge. */
-const PREFIXES = ['OIDC_', 'GROUPS_', 'VCENTER_', 'AUDIT_']
+const PREFIXES = ['MCP_', 'OIDC_', 'GROUPS_', 'VCENTER_', 'AUDIT_']
 const MINUTE = 60_000
 
 /** @throws SettingsError for a variable that is missing, misspelled or wrong. Secrets are not read yet. */
@@ -62,11 +62,12 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
     return value >= from && value <= to ? value : fail(name, `must be a whole number from ${from} to ${to}`)
   }
-  const list = (name: string): readonly string[] =>
-    (optional(name) ?? '')
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== '')
+  const list = (name: string): readonly string[] => {
+    const text = optional(name)
+    if (text === undefined) return []
+    const parts = text.split(',').map((part) => part.trim())
+    return parts.includes('') ? fail(name, 'must be names with commas between them') : parts
+  }
   const path = (name: string): string | undefined => {
     const value = optional(name)
     return value === undefined || isAbsolute(value) ? value : fail(name, 'must be an absolute path')
@@ -108,6 +109,12 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   )
   if (stranger !== undefined) fail(stranger, 'is no setting of this server')
   return settings
+}
+
+/** What a module says of an option, in words for who sets variables. */
+export function inVariables(error: TypeError): SettingsError {
+  const message = error.message.replace(/^"([^"]+)"/, (quoted, option: string) => VARIABLES[option] ?? quoted)
+  return new SettingsError(message, { cause: error })
 }
 
 type Read = (name: string) => string | undefined
@@ -157,6 +164,8 @@ function accountsOf(optional: Read, path: Read): Settings['accounts'] {
 
 function vaultOf(optional: Read, path: Read): Settings['vault'] {
   const address = optional('VAULT_ADDR')
+  const claim = optional('VAULT_CLAIM') ?? 'sub'
+  if (!CLAIMS.includes(claim)) fail('VAULT_CLAIM', `must be one of ${CLAIMS.join(', ')}`)
   if (address === undefined) return undefined
   return {
     address: urlOf('VAULT_ADDR', address).href.replace(/\/$/, ''),
@@ -167,7 +176,7 @@ function vaultOf(optional: Read, path: Read): Settings['vault'] {
       mount: optional('VAULT_KV_MOUNT') ?? 'secret',
       path: optional('VAULT_KV_PATH') ?? 'users/{principal}/vcenter',
     },
-    claim: optional('VAULT_CLAIM') ?? 'sub',
+    claim,
   }
 }
 

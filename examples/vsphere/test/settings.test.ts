@@ -124,6 +124,8 @@ describe('what is wrong is said in one line, which names the variable', () => {
     ],
     [{ VCENTER_PASSWORD: 'hunter2' }, 'VCENTER_PASSWORD is no setting of this server'],
     [{ GROUPS_ADMIN: 'staff' }, 'GROUPS_ADMIN is no setting of this server'],
+    [{ MCP_SCOPES: 'vsphere' }, 'MCP_SCOPES is no setting of this server'],
+    [{ GROUPS_FULL_ADMIN: ',' }, 'GROUPS_FULL_ADMIN must be names with commas between them'],
   ]
   test.each(cases)('%j', (changes, line) => {
     expect(refusal(changes)).toBe(line)
