@@ -1,4 +1,4 @@
-import { access, constants } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type AuditSink, fileAudit, fileCheckpoints, type Logger, secretReader } from '@mcp-delegation/core'
 import { type Settings, SettingsError } from './settings.ts'
@@ -12,17 +12,24 @@ const KINDS = 128
  */
 export async function openAudit({ file, seal }: Settings['audit'], log: Logger): Promise<AuditSink & AsyncDisposable> {
   const repeats = { kinds: KINDS }
-  await checkFolder('AUDIT_FILE', file)
+  await checkPlace('AUDIT_FILE', file)
   if (seal === undefined) return fileAudit(file, { repeats, log })
-  await checkFolder('AUDIT_CHECKPOINT_FILE', seal.checkpoints)
+  await checkPlace('AUDIT_CHECKPOINT_FILE', seal.checkpoints)
   const key = await secretReader(seal.key, 'AUDIT_KEY_FILE')({ signal: new AbortController().signal })
   return fileAudit(file, { repeats, log, seal: { key, witness: fileCheckpoints(seal.checkpoints) } })
 }
 
-async function checkFolder(name: string, file: string): Promise<void> {
+async function checkPlace(name: string, file: string): Promise<void> {
   try {
     await access(dirname(file), constants.W_OK)
   } catch {
     throw new SettingsError(`${name} must be in a folder that can be written to`)
   }
+  const there = await stat(file).catch(() => undefined)
+  if (there === undefined) return
+  const canWrite = await access(file, constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  if (!there.isFile() || !canWrite) throw new SettingsError(`${name} must be a file that can be written to`)
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AuditSink, type Logger, secretReader } from '@mcp-delegation/core'
 import { LEVELS } from './access.ts'
 import { openAudit } from './open-audit.ts'
-import type { Settings } from './settings.ts'
+import { inVariables, type Settings } from './settings.ts'
 import { createVsphereMcp, type VsphereMcp } from './vsphere-mcp.ts'
 
 /** The MCP server with its audit, ready to answer. */
@@ -17,9 +17,17 @@ const READY_FOR = 5_000
 
 /**
  * Opens what the settings say.
- * @throws Error or DelegationError where a secret can't be read, and TypeError for a setting that a module refuses.
+ * @throws Error or DelegationError where a secret can't be read, and SettingsError for a setting that a module refuses.
  */
 export async function openServer(settings: Settings, log: Logger): Promise<OpenServer> {
+  try {
+    return await open(settings, log)
+  } catch (error) {
+    throw inVariables(error)
+  }
+}
+
+async function open(settings: Settings, log: Logger): Promise<OpenServer> {
   const { signal } = new AbortController()
   for (const level of LEVELS) {
     const account = settings.accounts[level]

@@ -5,17 +5,20 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDelegationError, type Logger } from '@mcp-delegation/core'
 import { openServer } from './open-server.ts'
-import { readSettings, SettingsError } from './settings.ts'
+import { readSettings, type Settings, SettingsError } from './settings.ts'
 
 /** How long calls may take that are under way at the end, in milliseconds. */
 const GRACE = 10_000
 
-/** Warnings and errors, a line each; a server of yours may have pino in its place. */
-const log: Logger = { debug: () => {}, info: () => {}, warn: write('warn'), error: write('error') }
+/** A line each; a server of yours may have pino in its place. */
+function logFrom(level: Settings['logLevel']): Logger {
+  const [debug, info] = level === 'debug' ? [write('debug'), write('info')] : [() => {}, () => {}]
+  return { debug, info, warn: write('warn'), error: write('error') }
+}
 
 try {
   const settings = readSettings(process.env)
-  await using server = await openServer(settings, log)
+  await using server = await openServer(settings, logFrom(settings.logLevel))
   const http = createServer(server.answer)
   const { host, port } = settings.listen
   http.listen(port, host)

@@ -14,6 +14,8 @@ export interface Settings {
   readonly scope: string | undefined
   readonly allowedOrigins: readonly string[]
   readonly callsPerMinute: number
+  /** From which level on the log is written. */
+  readonly logLevel: 'debug' | 'warn'
   readonly oidc: {
     readonly issuer: string
     readonly profile: IssuerProfileName
@@ -45,7 +47,23 @@ export interface Settings {
 export class SettingsError extends Error {}
 
 /** A misspelled name that begins like this would go unnoticed. Vault's own variables are not ours to judge. */
-const PREFIXES = ['MCP_', 'OIDC_', 'GROUPS_', 'VCENTER_', 'AUDIT_']
+const PREFIXES = ['MCP_', 'OIDC_', 'GROUPS_', 'VCENTER_', 'VAULT_JWT_', 'VAULT_KV_', 'AUDIT_']
+/** The options that are checked where they are used, and the variables that they come from. */
+const VARIABLES: Readonly<Record<string, string>> = {
+  resource: 'MCP_URL',
+  requiredScopes: 'MCP_SCOPE',
+  allowedOrigins: 'MCP_ALLOWED_ORIGINS',
+  'issuers[0].issuer': 'OIDC_ISSUER',
+  audience: 'OIDC_AUDIENCE',
+  url: 'VCENTER_URL',
+  address: 'VAULT_ADDR',
+  'tls.ca': 'VAULT_CACERT',
+  namespace: 'VAULT_NAMESPACE',
+  path: 'VAULT_KV_PATH',
+  'seal.key': 'AUDIT_KEY_FILE',
+}
+/** Those that users can't edit, at any provider. */
+const CLAIMS = ['sub', 'oid']
 const MINUTE = 60_000
 
 /** @throws SettingsError for a variable that is missing, misspelled or wrong. Secrets are not read yet. */
@@ -85,6 +103,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     scope: optional('MCP_SCOPE'),
     allowedOrigins: list('MCP_ALLOWED_ORIGINS'),
     callsPerMinute: whole('MCP_CALLS_PER_MINUTE', 120, 1, 1_000_000),
+    logLevel: logLevelOf(optional('MCP_LOG_LEVEL') ?? 'warn'),
     oidc: {
       issuer,
       profile: profile as IssuerProfileName,
@@ -111,10 +130,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   return settings
 }
 
-/** What a module says of an option, in words for who sets variables. */
-export function inVariables(error: TypeError): SettingsError {
-  const message = error.message.replace(/^"([^"]+)"/, (quoted, option: string) => VARIABLES[option] ?? quoted)
-  return new SettingsError(message, { cause: error })
+/** What is said of an option that comes from a variable, said of the variable; any other error as it is. */
+export function inVariables(error: unknown): unknown {
+  const [, option = '', what = ''] = error instanceof TypeError ? (/^"([^"]+)" (.+)$/.exec(error.message) ?? []) : []
+  const variable = VARIABLES[option]
+  return variable === undefined ? error : new SettingsError(`${variable} ${what}`)
 }
 
 type Read = (name: string) => string | undefined
@@ -133,6 +153,10 @@ function listenOn(text: string): Settings['listen'] {
   const [, host, port] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text)?.filter((part) => part !== undefined) ?? []
   if (host === undefined || port === undefined || Number(port) > 65_535) fail('MCP_LISTEN', 'must be host:port')
   return { host, port: Number(port) }
+}
+
+function logLevelOf(text: string): Settings['logLevel'] {
+  return text === 'debug' || text === 'warn' ? text : fail('MCP_LOG_LEVEL', 'must be debug or warn')
 }
 
 /** What is configured for a level replaces its usual group. */

@@ -143,7 +143,7 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
     try {
       await expect(lease(caller('rita', 'vsphere-readers'))).rejects.toMatchObject({
         code: 'ERR_DELEGATION_UNAVAILABLE',
-        cause: { code: 'ERR_VCENTER_UNAVAILABLE' },
+        cause: { code: 'ERR_VCENTER_UNAVAILABLE', message: expect.stringContaining('no answer (ECONNREFUSED)') },
       })
     } finally {
       await lab.restart()
@@ -178,8 +178,27 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
       new SettingsError('AUDIT_CHECKPOINT_FILE must be in a folder that can be written to'),
     )
     await expect(open({ AUDIT_KEY_FILE: key, AUDIT_CHECKPOINT_FILE: join(folder, 'held') })).rejects.toThrow(
-      new TypeError('"seal.key" must be a private key: a KeyObject, a CryptoKey, a JWK or PEM'),
+      new SettingsError('AUDIT_KEY_FILE must be a private key: a KeyObject, a CryptoKey, a JWK or PEM'),
     )
+    await expect(open({ AUDIT_FILE: folder })).rejects.toThrow(
+      new SettingsError('AUDIT_FILE must be a file that can be written to'),
+    )
+  })
+
+  test.each<[string, Readonly<Record<string, string>>]>([
+    ['MCP_URL must be an https URL', { MCP_URL: 'http://mcp.example.com/mcp' }],
+    ['MCP_SCOPE must be', { MCP_SCOPE: 'two scopes' }],
+    ['MCP_ALLOWED_ORIGINS must be', { MCP_ALLOWED_ORIGINS: 'app.example.com' }],
+    ['OIDC_ISSUER must be an https URL', { OIDC_ISSUER: 'http://idp.example.com' }],
+    ['VCENTER_URL must be an https: URL', { VCENTER_URL: 'http://vcenter.example.com' }],
+    ['VAULT_ADDR must be https', { VAULT_ADDR: 'http://vault.example.com' }],
+    ['VAULT_NAMESPACE must be', { VAULT_ADDR: 'https://vault.example.com', VAULT_NAMESPACE: 'a b' }],
+    ['VAULT_CACERT must be PEM', { VAULT_ADDR: 'https://vault.example.com', VAULT_CACERT: '/dev/null' }],
+    ['VAULT_KV_PATH must hold one of', { VAULT_ADDR: 'https://vault.example.com', VAULT_KV_PATH: 'users/all' }],
+  ])('does not start with what a module refuses, and says: %s', async (line, more) => {
+    const opened = openServer(readSettings({ ...environment(), ...more }), log)
+    await expect(opened).rejects.toBeInstanceOf(SettingsError)
+    await expect(opened).rejects.toThrow(new RegExp(`^${line}`))
   })
 
   test('tells an operator at the start what is configured, without secrets', () => {

@@ -120,7 +120,7 @@ function post(agent: Agent, url: URL, body: string, options: PostOptions): Promi
       made.destroy()
     }
     signal?.addEventListener('abort', abort, { once: true })
-    made.on('error', (cause) => lost('no answer', cause))
+    made.on('error', (cause: NodeJS.ErrnoException) => lost(`no answer (${cause.code ?? 'broken off'})`, cause))
     made.on('socket', (socket) => {
       begun = made.reusedSocket
       if (!begun)
