@@ -11,5 +11,5 @@ export function findServer(): string | undefined {
   const hash = createHash('sha256').update(readFileSync(PINNED)).digest('hex')
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'mcp-delegation')
   const path = join(cache, `keycloak-${hash.slice(0, 16)}`)
-  return existsSync(path) ? path : undefined
+  return existsSync(join(path, 'bin/kc.sh')) ? path : undefined
 }
