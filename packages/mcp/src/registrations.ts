@@ -3,24 +3,31 @@ import type { Untyped } from './handlers.ts'
 
 /** What a method of a server answers that registers something. */
 interface Registered {
-  update(updates: { readonly callback?: Untyped | undefined }): void
+  update(updates: { readonly name?: string | null | undefined; readonly callback?: Untyped | undefined }): void
 }
 
 /** Puts a handler under the guard. */
 export type Under = (kind: OperationKind, name: string, handler: Untyped) => Untyped
 
-/** Has a server's method register under the guard; the handler comes last, and may be replaced later. */
+/** Has a server's method register under the guard; the handler comes last, and may be replaced or renamed later. */
 export function registersUnder(server: object, method: string, kind: OperationKind, under: Under): void {
   const methods = server as Record<string, Untyped>
   const register = methods[method]
-  methods[method] = (name, ...rest) => {
-    const guarded = (handler: Untyped): Untyped => under(kind, String(name), handler)
+  methods[method] = (given, ...rest) => {
     const handler = rest.at(-1)
-    const given = typeof handler === 'function' ? [...rest.slice(0, -1), guarded(handler as Untyped)] : rest
-    const registered = register?.call(server, name, ...given) as Registered
+    if (typeof handler !== 'function') return register?.call(server, given, ...rest)
+    let known = { name: String(given), handler: handler as Untyped }
+    const guarded = under(kind, known.name, known.handler)
+    const registered = register?.call(server, given, ...rest.slice(0, -1), guarded) as Registered
     const { update } = registered
-    registered.update = ({ callback, ...updates }) =>
-      update(callback === undefined ? updates : { ...updates, callback: guarded(callback) })
+    registered.update = (updates) => {
+      const { name, callback = known.handler } = updates
+      // A resource stays what it was registered as, to the policy.
+      const moved = kind === 'resource' ? known.name : (name ?? known.name)
+      if (callback === known.handler && moved === known.name) return update(updates)
+      known = { name: moved, handler: callback }
+      update({ ...updates, callback: under(kind, moved, callback) })
+    }
     return registered
   }
 }

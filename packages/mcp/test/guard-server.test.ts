@@ -323,6 +323,24 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
     ])
   })
 
+  test('knows a tool and a prompt by their latest names', async () => {
+    const { mcp, records } = serving()
+    const serve = mcp.fetch(
+      serverOf((server) => {
+        mcp.guard(server)
+        server.registerTool('erase', {}, async () => ({ content: [] })).update({ name: 'stock' })
+        server.registerPrompt('fire', {}, async () => said('x')).update({ name: 'greet' })
+      }),
+    )
+    const bob = await clientOf(serve, 'bob', era)
+    expect(await bob.callTool({ name: 'stock' })).not.toHaveProperty('isError')
+    await bob.getPrompt({ name: 'greet' })
+    expect(uses(records)).toMatchObject([
+      { tool: 'stock', outcome: 'ok' },
+      { prompt: 'greet', outcome: 'ok' },
+    ])
+  })
+
   test('counts and records a call whose arguments the server refuses', async () => {
     const limit = vi.fn(() => undefined)
     const { serve, records } = serving({}, { policy: { ...policyOf(OPEN, SCOPED), limit } })
