@@ -56,6 +56,11 @@ test.each([
   [['audit', 'filter', 'x', '--json=1'], "Option '--json' does not take an argument"],
   [['audit', 'tail', '-n', 'x', 'x'], "--lines must be a number, not 'x'"],
   [['audit', 'tail', '-n=-1', 'x'], "--lines must be a number, not '=-1'"],
+  [
+    ['audit', 'filter', '--event', 'tool', '--event', 'toolz', 'x'],
+    '--event must be one of delegation, refresh, tool,',
+  ],
+  [['audit', 'filter', '--outcome', 'constructor', 'x'], '--outcome must be one of issued, reused, refused, failed,'],
   [['audit', 'filter', '--since', 'now', 'x'], '--since must be an instant such as'],
   [['audit', 'filter', '--until', '2026-01-31T10:00:00', 'x'], '--until must be an instant such as'],
   [['audit', 'tail', 'nowhere'], 'nowhere: no such file'],
