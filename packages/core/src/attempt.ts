@@ -26,6 +26,8 @@ export class Attempt {
   readonly module: string
   readonly tool: string | undefined
   readonly #startedAt = performance.now()
+  #durationMs = 0
+  #outcome: 'issued' | 'reused' = 'reused'
   snapshot: SessionSnapshot | undefined
   registered: Registered | undefined
   type: string | undefined
@@ -41,14 +43,19 @@ export class Attempt {
   }
 
   /**
-   * Records that a credential was obtained, before it is handed out. Returns a promise only where the sink does.
+   * Records that a credential was obtained, before it is handed out; {@link succeeded} follows. Returns a promise only
+   * where the sink does.
    * @throws DelegationError `ERR_AUDIT_FAILED`.
    */
   succeed(recorder: Recorder, outcome: 'issued' | 'reused'): void | Promise<void> {
-    const durationMs = performance.now() - this.#startedAt
-    const accepted = recorder.acceptClean(this.#record(recorder, outcome, undefined, durationMs))
-    if (accepted === undefined) return this.#end(outcome, undefined, durationMs)
-    return accepted.then(() => this.#end(outcome, undefined, durationMs))
+    this.#outcome = outcome
+    this.#durationMs = performance.now() - this.#startedAt
+    return recorder.acceptClean(this.#record(recorder, outcome, undefined, this.#durationMs))
+  }
+
+  /** Ends telemetry for an attempt whose record was accepted. */
+  succeeded(): void {
+    this.#end(this.#outcome, undefined, this.#durationMs)
   }
 
   /** Records an abort by the caller, where `error` is undefined, or a refusal; it stands whatever the sink says. */

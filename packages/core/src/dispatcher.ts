@@ -127,8 +127,9 @@ export class Dispatcher {
     const issued = attempt.cache !== 'hit' && lease.announce()
     try {
       const accepted = attempt.succeed(this.#recorder, issued ? 'issued' : 'reused')
+      if (accepted !== undefined) await accepted
+      attempt.succeeded()
       if (accepted === undefined) return lease
-      await accepted
       signal?.throwIfAborted()
       this.#confirm(lease, attempt.snapshot)
       return lease
@@ -255,6 +256,7 @@ export class Dispatcher {
         void fresh[Symbol.asyncDispose]()
         try {
           await attempt.succeed(this.#recorder, 'issued')
+          attempt.succeeded()
         } catch (error) {
           attempt.lose(toDelegationError(error))
           fresh.discard()

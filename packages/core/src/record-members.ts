@@ -1,7 +1,12 @@
 import type { AuditRecord } from './audit.ts'
+import { inOnePiece } from './text.ts'
+
+type Members = Readonly<Record<string, unknown>>
 
 /** What needs more than quotes in JSON, or may. */
 const SPECIAL = /[^ !#-[\]-~]/
+/** How many texts of each run are remembered. */
+const MAX_KNOWN = 1_000
 
 let lastTime = Number.NaN
 let lastText = ''
@@ -14,21 +19,77 @@ const BEGINNINGS: ReadonlyMap<string, string> = new Map(
   ].map((name) => [name, `,"${name}":`]),
 )
 
+/** Members that follow one another in the usual records, and are the same ones in many. Their JSON is remembered. */
+class Run {
+  readonly names: readonly string[]
+  readonly #key: string
+  readonly #known = new Map<unknown, { readonly values: readonly unknown[]; readonly json: string }>()
+
+  /** @param key the name of the member that tells them apart best: for each of its values the last ones are kept. */
+  constructor(key: string, names: readonly string[]) {
+    this.#key = key
+    this.names = names
+  }
+
+  /** Whether these members come from `index` on. */
+  begins(names: readonly string[], index: number): boolean {
+    for (let each = 0; each < this.names.length; each++) if (names[index + each] !== this.names[each]) return false
+    return true
+  }
+
+  json(members: Members): string {
+    const key = members[this.#key]
+    const known = this.#known.get(key)
+    if (known !== undefined && this.#isSame(known.values, members)) return known.json
+    const values = this.names.map((name) => members[name])
+    const json = this.names.map((name, index) => memberJson(name, values[index])).join('')
+    if (!values.every(isConstant)) return json
+    this.#known.delete(key)
+    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value)
+    this.#known.set(key, { values, json: inOnePiece(json) })
+    return json
+  }
+
+  #isSame(values: readonly unknown[], members: Members): boolean {
+    for (let each = 0; each < values.length; each++)
+      if (values[each] !== members[this.names[each] as string]) return false
+    return true
+  }
+}
+
+/** Whether the JSON of a value that is this one is always the same. */
+function isConstant(value: unknown): boolean {
+  if (typeof value === 'string' || value === undefined) return true
+  return Array.isArray(value) && Object.isFrozen(value) && value.every((member) => typeof member === 'string')
+}
+
+const WHO = new Run('sessionId', ['sessionId', 'issuer', 'subject', 'clientId', 'act'])
+const WHAT = new Run('principal', ['tool', 'module', 'type', 'target', 'principal'])
+
 /**
  * The members of a record in JSON, each after a comma, as JSON.stringify has them. By hand, since each hit of the cache
- * writes one: most members are short texts or undefined, and many records are of the same millisecond.
+ * writes one: most members are short texts or undefined, and many records are of the same millisecond, and of few users.
  */
 export function recordMembers(record: AuditRecord): string {
-  const members = record as unknown as Readonly<Record<string, unknown>>
+  const members = record as unknown as Members
+  const names = Object.keys(members)
   let json = ''
-  for (const name of Object.keys(members)) {
-    const value = members[name]
-    if (value === undefined) continue
-    const text = typeof value === 'string' ? textJson(value) : valueJson(value)
-    // A function has no JSON.
-    if (text !== undefined) json += (BEGINNINGS.get(name) ?? `,${textJson(name)}:`) + text
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index] as string
+    const run = name === 'sessionId' ? WHO : name === 'tool' ? WHAT : undefined
+    if (run?.begins(names, index) === true) {
+      json += run.json(members)
+      index += run.names.length - 1
+    } else json += memberJson(name, members[name])
   }
   return json
+}
+
+function memberJson(name: string, value: unknown): string {
+  if (value === undefined) return ''
+  const text = typeof value === 'string' ? textJson(value) : valueJson(value)
+  // A function has no JSON.
+  return text === undefined ? '' : (BEGINNINGS.get(name) ?? `,${textJson(name)}:`) + text
 }
 
 function textJson(text: string): string {

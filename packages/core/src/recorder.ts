@@ -5,7 +5,6 @@ import { DelegationError } from './errors.ts'
 import type { Logger } from './log.ts'
 import type { Session } from './session.ts'
 import { activeTraceId, traceIdOf } from './telemetry.ts'
-import { within } from './within.ts'
 
 const NOBODY: readonly string[] = Object.freeze([])
 
@@ -96,14 +95,24 @@ export class Recorder {
     return answered
   }
 
-  async #answered(accepted: Promise<void>): Promise<void> {
-    try {
-      await within(this.#deadline, undefined, async () => accepted)
-    } catch (cause) {
-      throw this.#failed(cause)
-    } finally {
-      if (this.#waited?.accepted === accepted) this.#waited = undefined
-    }
+  #answered(accepted: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (cause: unknown): void => {
+        this.#end(accepted, timer)
+        reject(this.#failed(cause))
+      }
+      const late = `no answer within ${this.#deadline} ms`
+      const timer = setTimeout(() => fail(new DOMException(late, 'TimeoutError')), this.#deadline)
+      Promise.resolve(accepted).then(() => {
+        this.#end(accepted, timer)
+        resolve()
+      }, fail)
+    })
+  }
+
+  #end(accepted: Promise<void>, timer: NodeJS.Timeout): void {
+    clearTimeout(timer)
+    if (this.#waited?.accepted === accepted) this.#waited = undefined
   }
 
   #failed(cause: unknown): DelegationError {

@@ -17,3 +17,39 @@ test('a record has the JSON that JSON.stringify makes of it', () => {
     { numRuns: 500 },
   )
 })
+
+test('of records that share most members, each has its own: what is remembered of one is not said of another', () => {
+  const few = fc.constantFrom('a', 'b', 'ü"', '\ud800', undefined)
+  const act = fc.constantFrom(
+    [],
+    ['a'],
+    Object.freeze([]),
+    Object.freeze(['a']),
+    Object.freeze(['b']),
+    Object.freeze([{}]),
+  )
+  const usual = fc.record({
+    ...{ event: few, at: fc.constantFrom(new Date(0), new Date(1)), sessionId: few, issuer: few, subject: few },
+    ...{ clientId: few, act, durationMs: fc.double(), tool: few, module: few, type: few, target: few, principal: few },
+  })
+  fc.assert(
+    fc.property(fc.array(usual, { maxLength: 30 }), (records) => {
+      for (const record of records) {
+        const isBefore = `{${recordMembers(record as unknown as AuditRecord).slice(1)}}`
+        expect(isBefore).toBe(JSON.stringify(record))
+        if (!Object.isFrozen(record.act)) (record.act as string[]).push('more')
+        expect(`{${recordMembers(record as unknown as AuditRecord).slice(1)}}`).toBe(JSON.stringify(record))
+        if (!Object.isFrozen(record.act)) (record.act as string[]).pop()
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('no more is remembered than a bounded number of sessions, and the ones that come late are right too', () => {
+  const members = (sessionId: string, subject: string): string =>
+    recordMembers({ sessionId, issuer: 'i', subject, clientId: undefined, act: Object.freeze([]) } as never)
+  for (let round = 0; round < 2; round++)
+    for (let index = 0; index < 3_000; index++)
+      expect(members(`${index}`, `${index + round}`)).toContain(`"${index}","issuer":"i","subject":"${index + round}"`)
+})
