@@ -1,6 +1,7 @@
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { auditLogFiles } from '@mcp-delegation/core/audit'
 import { SEAL_HEAD, SEAL_LINE } from './entry.ts'
+import { WITHOUT_WAITING } from './opened.ts'
 import { type LineSplitter, lineSplitter, type RawLine } from './raw-lines.ts'
 
 const CHUNK = 65_536
@@ -90,11 +91,13 @@ export function followedFile(path: string, opened: FileHandle | undefined, start
       }
       if (file !== undefined) yield* read(file)
       if (there === undefined || isStill) return
-      const next = await open(path, 'r').catch(() => undefined)
+      const next = await open(path, WITHOUT_WAITING).catch(() => undefined)
       // Renamed meanwhile: the next time.
       if (next === undefined) return
       for (const name of known === undefined ? [] : await filesBetween(path, known, await next.stat())) {
-        const between = await open(name, 'r')
+        const between = await open(name, WITHOUT_WAITING).catch(() => undefined)
+        // Deleted meanwhile.
+        if (between === undefined) continue
         yield* change(between)
         yield* read(between)
       }
@@ -120,7 +123,7 @@ async function filesBetween(path: string, known: Known, next: Known): Promise<st
   // From the newest.
   for (const name of (await auditLogFiles(path)).toReversed()) {
     const found = await stat(name).catch(() => undefined)
-    if (found === undefined || name === path) continue
+    if (found?.isFile() !== true || name === path) continue
     if (isSame(found, known)) return between.toReversed()
     if (isSame(found, next)) between.length = 0
     else between.push(name)

@@ -25,14 +25,15 @@ ${[...AUDIT].map(([name, { summary }]) => `  audit ${name.padEnd(8)}  ${summary}
 /** Runs the program with its arguments; resolves with the exit status. */
 export async function runProgram(args: readonly string[], surroundings: Surroundings): Promise<number> {
   const { out, err } = surroundings
+  let status = 0
   try {
-    const status = await runCommand(args, surroundings)
+    status = await runCommand(args, surroundings)
     await out.flush()
     return status
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     // Whoever read the output has had enough.
-    if (code === 'EPIPE') return 0
+    if (code === 'EPIPE') return status
     await out.flush().catch(() => {})
     await err.line(`mcp-delegation: ${message}`)
     return 2

@@ -4,7 +4,7 @@ import { byTime } from './by-time.ts'
 import type { Command } from './command.ts'
 import { type Entry, entryOf } from './entry.ts'
 import { type EntryPrinter, entryPrinter } from './entry-printer.ts'
-import { opened } from './opened.ts'
+import { openedRegular } from './opened.ts'
 import type { RawLine } from './raw-lines.ts'
 import { readArguments, UsageError } from './usage.ts'
 
@@ -60,19 +60,15 @@ interface OpenedFile {
 }
 
 async function openedAt(path: string, count: number, follow: boolean): Promise<OpenedFile> {
-  const handle = await opened(path).catch((error: UsageError) => {
+  const handle = await openedRegular(path, ': give it to audit filter').catch((error: UsageError) => {
     const cause = error.cause as NodeJS.ErrnoException | undefined
     if (follow && cause?.code === 'ENOENT') return undefined
     throw error
   })
   if (handle === undefined) return { path, file: followedFile(path, undefined, 0), size: 0, found: 0 }
-  const status = await handle.stat()
-  if (!status.isFile()) {
-    await handle.close()
-    throw new UsageError(`${path}: is not a regular file: give it to audit filter`)
-  }
-  const { start, found } = await lastRecords(handle, status.size, count)
-  return { path, file: followedFile(path, handle, start), size: status.size, found }
+  const { size } = await handle.stat()
+  const { start, found } = await lastRecords(handle, size, count)
+  return { path, file: followedFile(path, handle, start), size, found }
 }
 
 async function printLast(

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import { resolve } from 'node:path'
 import {
   type AuditLogReport,
@@ -7,14 +8,14 @@ import {
   verifyAuditLog,
 } from '@mcp-delegation/core/audit'
 import type { Command } from './command.ts'
-import { opened } from './opened.ts'
+import { opened, openedRegular } from './opened.ts'
 import { printableJson } from './printable.ts'
 import { publicKeysIn } from './public-keys.ts'
 import { readArguments, UsageError } from './usage.ts'
 
 const OPTIONS = {
   key: { type: 'string', multiple: true, default: [] as string[] },
-  checkpoints: { type: 'string' },
+  checkpoints: { type: 'string', multiple: true, default: [] as string[] },
   json: { type: 'boolean', default: false },
 } as const
 
@@ -39,22 +40,52 @@ Exit status: 0 nothing was found, 1 something was found, 2 the log could not be 
     if (values.key.length === 0) throw new UsageError('audit verify needs --key, the public key that seals the log')
     if (positionals.length === 0) throw new UsageError('audit verify needs a FILE')
     const keys = (await Promise.all(values.key.map(publicKeysIn))).flat()
-    const files = await allFiles(positionals)
-    const { checkpoints } = values
-    for (const path of checkpoints === undefined ? files : [...files, checkpoints]) await (await opened(path)).close()
-    const report = await verifyAuditLog({ files, keys, checkpoints })
+    const [checkpoints, ...more] = values.checkpoints
+    if (more.length > 0) throw new UsageError('audit verify takes --checkpoints once')
+    const report = await reportOn(positionals, keys, checkpoints)
     const lines = values.json ? [printableJson(JSON.stringify(report))] : reportLines(report, checkpoints !== undefined)
-    for (const line of lines) await out.line(line)
-    return report.ok ? 0 : 1
+    const status = report.ok ? 0 : 1
+    try {
+      for (const line of lines) await out.line(line)
+      await out.flush()
+    } catch (error) {
+      // Also who reads no further must not take a log for proven that is not.
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error
+    }
+    return status
   },
+}
+
+/** How often a log is read that is rotated meanwhile: then its files are others than those that were there. */
+const MOST_READINGS = 3
+
+async function reportOn(
+  paths: readonly string[],
+  keys: readonly KeyObject[],
+  checkpoints: string | undefined,
+): Promise<AuditLogReport> {
+  if (checkpoints !== undefined) await (await openedRegular(checkpoints)).close()
+  for (let reading = 1; ; reading++) {
+    const files = await allFiles(paths)
+    const isLast = async (): Promise<boolean> => reading === MOST_READINGS || `${files}` === `${await allFiles(paths)}`
+    try {
+      for (const path of files) await (await openedRegular(path)).close()
+      const report = await verifyAuditLog({ files, keys, checkpoints })
+      if (report.ok || (await isLast())) return report
+    } catch (error) {
+      if (await isLast()) throw error
+    }
+  }
 }
 
 /** The files that are given, with those that were rotated away from them; each once, oldest first. */
 async function allFiles(paths: readonly string[]): Promise<string[]> {
   const files = new Map<string, string>()
   for (const path of paths) {
-    await (await opened(path)).close()
-    for (const file of await auditLogFiles(path)) files.set(resolve(file), file)
+    const found = await auditLogFiles(path).catch(() => [])
+    // Being rotated, the file is not there for a moment. Where nothing is, this says why.
+    if (found.length === 0) await (await opened(path)).close()
+    for (const file of found.length === 0 ? [path] : found) files.set(resolve(file), file)
   }
   return [...files.values()]
 }

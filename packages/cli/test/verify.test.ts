@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileCheckpoints } from '@mcp-delegation/core'
+import { fileAudit, fileCheckpoints } from '@mcp-delegation/core'
 import { expect, test } from 'vitest'
-import { audit, call, HOSTILE, linesOf, type Outcome, record, scratch, write } from './support.ts'
+import { audit, call, HOSTILE, linesOf, type Outcome, program, record, run, scratch, write } from './support.ts'
 
 const { privateKey: key, publicKey } = generateKeyPairSync('ed25519')
 const pem = (one: KeyObject): string => one.export({ type: 'spki', format: 'pem' }).toString()
@@ -196,5 +197,48 @@ test('tail and filter leave out what the writer of a sealed log adds', async () 
     ])
     expect(linesOf(stdout)).toHaveLength(600)
     expect(stderr).toBe('')
+  }
+})
+
+test('who reads no further than the first line is told what was found all the same', async () => {
+  const { folder, log } = await site()
+  tamper(log, ([first = '', ...lines]) => [first, ...lines.slice(1)])
+  const command = `"$0" "$1" audit verify --key key.pem audit.jsonl | true; echo "\${PIPESTATUS[0]}"`
+  const { stdout } = await run(folder, 'bash', ['-c', command, process.execPath, program])
+  expect(stdout).toBe('1\n')
+})
+
+test('a pipe and a device among the files are no file to wait for', async () => {
+  const { folder, log, verify } = await site()
+  for (const make of [['mkfifo'], ['ln', '-s', '/dev/zero']]) {
+    const [command = '', ...args] = make
+    execFileSync(command, [...args, `${log}.999999`])
+    expect(await verify()).toMatchObject({ status: 2, stderr: expect.stringContaining('is not a regular file') })
+    rmSync(`${log}.999999`)
+  }
+  const held = join(folder, 'held.fifo')
+  execFileSync('mkfifo', [held])
+  expect(await verify('--checkpoints', held)).toMatchObject({ status: 2 })
+})
+
+test('checkpoints are taken from one file', async () => {
+  const { folder, verify } = await site()
+  const held = join(folder, 'held.jws')
+  expect(await verify('--checkpoints', held, '--checkpoints', held)).toMatchObject({
+    status: 2,
+    stderr: 'mcp-delegation: audit verify takes --checkpoints once\n',
+  })
+})
+
+test('a log that is written and rotated while it is read is what was written', async () => {
+  const { folder, log, verify } = await site()
+  const held = join(folder, 'held.jws')
+  const seal = { key, keyId: 'audit-1', records: 10, witness: fileCheckpoints(held) }
+  await using file = fileAudit(log, { maxSize: 65_536, seal })
+  for (let round = 0; round < 5; round++) {
+    const verified = verify('--checkpoints', held)
+    // About one file.
+    for (let second = 0; second < 150; second++) await file(record(second))
+    expect(await verified, `round ${round}`).toMatchObject({ status: 0, stderr: '' })
   }
 })

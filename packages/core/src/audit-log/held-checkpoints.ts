@@ -74,7 +74,9 @@ export class HeldCheckpoints {
 }
 
 async function* textsIn(path: string): AsyncGenerator<string | undefined, void> {
-  for await (const { bytes, piece } of linesOf(path)) yield piece ? undefined : bytes.toString('latin1').trim()
+  // The log is read to its end after this is opened: what comes later may be of lines that are not read.
+  for await (const { bytes, piece } of linesOf(path, 0, false))
+    yield piece ? undefined : bytes.toString('latin1').trim()
 }
 
 async function* textsOf(texts: readonly string[]): AsyncGenerator<string | undefined, void> {

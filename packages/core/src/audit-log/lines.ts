@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 
 /** The longest line that is read as one, in bytes, without its end. The writer refuses records that need more. */
@@ -21,17 +22,27 @@ export interface Line {
   readonly more: boolean
 }
 
-/** Reads a file line by line, in bounded memory. A file that grows meanwhile is read up to the end that it has then. */
-export async function* linesOf(path: string, start = 0): AsyncGenerator<Line, void, undefined> {
-  const file = await open(path, 'r')
+// Opening a pipe must not wait for somebody who writes to it.
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
+
+/**
+ * Reads a file line by line, in bounded memory. A file that grows meanwhile is read up to the end that it has then, or
+ * unless it is `growing` to the one that it had. What is no regular file rejects, with `ESPIPE` unless the system has a
+ * reason of its own.
+ */
+export async function* linesOf(path: string, start = 0, growing = true): AsyncGenerator<Line, void, undefined> {
+  const file = await open(path, FLAGS)
   try {
-    yield* linesFrom(file, start)
+    const found = await file.stat()
+    if (!(found.isFile() || found.isDirectory()))
+      throw Object.assign(new Error('this is no regular file'), { code: 'ESPIPE' })
+    yield* linesFrom(file, start, growing ? Number.POSITIVE_INFINITY : found.size)
   } finally {
     await file.close()
   }
 }
 
-async function* linesFrom(file: FileHandle, start: number): AsyncGenerator<Line, void, undefined> {
+async function* linesFrom(file: FileHandle, start: number, end: number): AsyncGenerator<Line, void, undefined> {
   let buffer: Buffer = Buffer.allocUnsafe(CHUNK)
   let filled = 0
   let position = start
@@ -39,7 +50,8 @@ async function* linesFrom(file: FileHandle, start: number): AsyncGenerator<Line,
   let inPieces = false
   for (;;) {
     if (filled === buffer.length) buffer = Buffer.concat([buffer], Math.min(buffer.length * 2, MAX_LINE + CHUNK))
-    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled)
+    const room = Math.min(buffer.length - filled, end - position - filled)
+    const { bytesRead } = await file.read(buffer, filled, room, position + filled)
     filled += bytesRead
     let taken = 0
     for (;;) {
