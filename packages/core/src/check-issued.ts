@@ -24,10 +24,10 @@ export function checkIssued(issued: IssuedCredential<unknown>, session: Session,
     throw broken("the caller's own token as a credential")
 }
 
-/** Whether a credential is the inbound token, which must never reach a backend. */
+/** Whether a credential is the inbound token, bare or in a header, which must never reach a backend. */
 function holdsToken(value: unknown, token: string, depth = 0): boolean {
-  if (typeof value === 'string') return value === token
+  if (typeof value === 'string') return value === token || value.endsWith(` ${token}`)
   if (typeof value !== 'object' || value === null || depth > 2) return false
-  if ('reveal' in value && typeof value.reveal === 'function') return value.reveal() === token
+  if ('reveal' in value && typeof value.reveal === 'function') return holdsToken(value.reveal(), token, depth + 1)
   return Object.values(value).some((member) => holdsToken(member, token, depth + 1))
 }

@@ -205,6 +205,10 @@ test.each([
     'the token of the caller',
     { value: { kind: 'bearer', token: secret('inbound') }, expiresAt: new Date(Date.now() + 9_000) },
   ],
+  [
+    'the token of the caller as a header',
+    { value: { kind: 'header', header: secret('Bearer inbound') }, expiresAt: new Date(Date.now() + 9_000) },
+  ],
 ])('a module that issues %s is refused, and what it issued is released', async (_name, issued) => {
   const releases: string[] = []
   const broken =
