@@ -101,7 +101,7 @@ export function checkPermissions(options: PermissionsOptions<string>): Permissio
 
 function rankOf(level: unknown, option: string, ranks: Ranks): number {
   const rank = ranks.get(level)
-  if (rank === undefined) throw new TypeError(`"${option}" must be one of the levels`)
+  if (rank === undefined) throw new TypeError(`"${option}" must be one of the levels ${[...ranks.keys()].join(', ')}`)
   return rank
 }
 

@@ -771,7 +771,7 @@ describe('permissions refuses', () => {
     ['"tools" must', having({ tools: ['list_vms'] })],
     ['"tools" must have names', having({ tools: { 'a\nb': 'READ_ONLY' } })],
     ['"tools" must have names', having({ tools: { ['a'.repeat(129)]: 'READ_ONLY' } })],
-    ['"tools.t" must be one of the levels', having({ tools: { t: 'read_only' } })],
+    [`"tools.t" must be one of the levels ${LEVELS.join(', ')}`, having({ tools: { t: 'read_only' } })],
     ['"tools.t" must be an object', having({ tools: { t: undefined } })],
     ['"tools.t" has no member scope', having({ tools: { t: { ...tool, scope: 'a' } } })],
     ['"tools.t.level" must be one of the levels', having({ tools: { t: {} } })],

@@ -140,9 +140,13 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
           _meta: expect.objectContaining({ 'mcp-delegation/code': 'ERR_TOOL_DENIED' }),
         }),
       )
+    const denied = {
+      ...{ event: 'tool', tool: 'erase', outcome: 'denied', code: 'ERR_TOOL_DENIED' },
+      reason: 'the policy refused: this needs the level POWER_OPS',
+    }
     expect(uses(records)).toMatchObject([
-      { event: 'tool', tool: 'erase', outcome: 'denied', subject: 'bob', arguments: { item: 'bolt' } },
-      { event: 'tool', tool: 'erase', outcome: 'denied', arguments: {} },
+      { ...denied, subject: 'bob', arguments: { item: 'bolt' } },
+      { ...denied, arguments: {} },
     ])
   })
 
