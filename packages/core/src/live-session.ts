@@ -121,11 +121,12 @@ function joined<Value, Handle>(
           extend: (expiresAt) => retention.extend(noLater(expiresAt)),
         }),
     }),
-    async release(reason, options) {
+    async release(reason, { signal: outer }) {
       try {
-        await opened.close(reason, options)
+        await within(RELEASE_DEADLINE, outer, async (signal) => opened.close(reason, { signal }))
       } finally {
-        await issued.release?.(reason, options)
+        // Also where the backend does not answer; then with time of its own.
+        await within(RELEASE_DEADLINE, undefined, async (signal) => issued.release?.(reason, { signal }))
       }
     },
   }

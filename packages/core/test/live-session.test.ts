@@ -189,6 +189,22 @@ test('a logout that fails does not keep the credential from being released', asy
   expect(inner.issued[0]?.releases).toEqual(['revoked'])
 })
 
+test('a logout that never ends does not keep the credential from being released, in time of its own', async () => {
+  const inner = testModule()
+  const { issue } = inner
+  const aborted: boolean[] = []
+  inner.issue = async (...given) => ({
+    ...(await issue(...given)),
+    release: async (_, { signal }) => void aborted.push(signal.aborted),
+  })
+  const never = async () => new Promise<void>(() => {})
+  const module = liveSession(inner, { open: async () => ({ handle: 1, close: never }) })
+  const { registry } = testRegistry({ module }, { deadline: 50 })
+  await registry.delegate('module', alice, request)
+  await registry.block(alice)
+  await expect.poll(() => aborted).toEqual([false])
+})
+
 test('a credential that its module extends takes the session along, up to where the backend ends it', async () => {
   const at = fakeClock().now()
   for (const [backendEnds, ends] of [
