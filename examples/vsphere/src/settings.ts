@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import type { SecretSource } from '@mcp-delegation/core'
 import { type IssuerProfileName, issuerProfiles } from '@mcp-delegation/core/oidc'
@@ -214,16 +214,14 @@ function sealOf(path: Read): Settings['audit']['seal'] {
 }
 
 function readable(name: string, file: string | undefined): string | undefined {
-  if (file === undefined) return undefined
-  try {
-    accessSync(file, constants.R_OK)
-    return file
-  } catch {
-    return fail(name, 'must be a file that can be read')
-  }
+  return contentOf(name, file) === undefined ? undefined : file
 }
 
 function contentOf(name: string, file: string | undefined): string | undefined {
-  const path = readable(name, file)
-  return path === undefined ? undefined : readFileSync(path, 'utf8')
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return fail(name, 'must be a file that can be read')
+  }
 }

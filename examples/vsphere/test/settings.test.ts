@@ -120,6 +120,8 @@ describe('what is wrong is said in one line, which names the variable', () => {
     [{ VCENTER_USER_POWER_OPS: 'svc' }, 'VCENTER_PASSWORD_FILE_POWER_OPS must be set, as its user is'],
     [{ VCENTER_PASSWORD_FILE_POWER_OPS: '/p' }, 'VCENTER_USER_POWER_OPS must be set, as its password file is'],
     [{ VAULT_CACERT: '/nowhere/ca.pem' }, 'VAULT_CACERT must be a file that can be read'],
+    [{ VAULT_CACERT: '/' }, 'VAULT_CACERT must be a file that can be read'],
+    [{ VCENTER_CA_FILE: '/' }, 'VCENTER_CA_FILE must be a file that can be read'],
     [{ VCENTER_CA_FILE: '/nowhere/ca.pem' }, 'VCENTER_CA_FILE must be a file that can be read'],
     [
       { VAULT_ADDR: undefined },
