@@ -1,12 +1,19 @@
-import type { ModuleMap, Session } from '@mcp-delegation/core'
+import type { ModuleMap, OperationKind, Session } from '@mcp-delegation/core'
 import type { FastMCP, InputPrompt, Resource, ResourceTemplate, Tool } from 'fastmcp'
 import type { Members } from './protect-fastmcp.ts'
 
-/** Puts whatever the server is given from now on under the guard, unless its function is one of `own`. */
+/** Whether a caller may use something; counts nothing and records nothing. */
+export type Admits = (kind: OperationKind, name: string, session: Session | undefined) => Promise<boolean>
+
+/**
+ * Puts whatever the server is given from now on under the guard, unless its function is one of `own`. Completes nothing
+ * for those who may not use it.
+ */
 export function guardServer<M extends ModuleMap>(
   server: FastMCP<Session>,
   members: Members<M>,
   own: WeakSet<object>,
+  admits: Admits,
 ): FastMCP<Session> {
   const tool = (given: Tool<Session>): Tool<Session> => {
     const { name, execute, canAccess } = given
@@ -23,7 +30,8 @@ export function guardServer<M extends ModuleMap>(
     if (own.has(load)) return given
     return { ...given, ...members.resource(name, uri, ({ session, context }) => load(session, context)) }
   }
-  const template = (given: ResourceTemplate<Session>): ResourceTemplate<Session> => {
+  const template = (asked: ResourceTemplate<Session>): ResourceTemplate<Session> => {
+    const given = completing('resource', asked, admits)
     const { name, uriTemplate, load } = given
     if (own.has(load)) return given
     const made = members.resourceTemplate(name, uriTemplate, (args: Record<string, string>, { session, context }) =>
@@ -31,7 +39,8 @@ export function guardServer<M extends ModuleMap>(
     )
     return { ...given, ...made }
   }
-  const prompt = (given: InputPrompt<Session>): InputPrompt<Session> => {
+  const prompt = (asked: InputPrompt<Session>): InputPrompt<Session> => {
+    const given = completing('prompt', asked, admits)
     const { name, load } = given
     if (own.has(load)) return given
     return {
@@ -44,6 +53,24 @@ export function guardServer<M extends ModuleMap>(
   front(server, 'addResourceTemplate', 'addResourceTemplates', template)
   front(server, 'addPrompt', 'addPrompts', prompt)
   return server
+}
+
+interface Completing {
+  /** Called with the session last. */
+  readonly complete?: (...given: unknown[]) => Promise<{ readonly values: readonly string[] }>
+}
+
+/** The same, its functions that complete arguments behind `admits`. */
+function completing<Given extends { readonly name: string }>(kind: OperationKind, given: Given, admits: Admits): Given {
+  const behind = <One extends object>(one: One): One => {
+    const { complete } = one as Completing
+    if (complete === undefined) return one
+    const asked: Completing['complete'] = async (...args) =>
+      (await admits(kind, given.name, args.at(-1) as Session | undefined)) ? complete(...args) : { values: [] }
+    return { ...one, complete: asked }
+  }
+  const { arguments: list } = given as { readonly arguments?: readonly object[] }
+  return behind({ ...given, ...(list && { arguments: list.map(behind) }) })
 }
 
 /** Stands in front of the method that adds one, and of the one that adds several. */

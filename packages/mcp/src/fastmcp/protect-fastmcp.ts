@@ -10,7 +10,7 @@ import { checkOptions, type ProtectOptions } from '../options.ts'
 import type { Operation } from '../records.ts'
 import { stdioSession } from '../stdio-session.ts'
 import { transportSessions } from '../transport-session.ts'
-import { guardServer } from './guard-server.ts'
+import { type Admits, guardServer } from './guard-server.ts'
 
 /** What a tool's `execute` is called with, besides its arguments. */
 export type ToolCall<M extends ModuleMap> = Call<M, Context<Session>>
@@ -80,7 +80,7 @@ export interface ProtectedFastMcp<M extends ModuleMap> {
   ): ProtectedPrompt<Args, Result>
   /**
    * Puts what the server is given from now on under the guard where it is not made with `tool`, `resource`,
-   * `resourceTemplate` or `prompt`, and answers the server.
+   * `resourceTemplate` or `prompt`, and answers the server. Arguments are completed for those who may use what they are for.
    */
   guard(server: FastMCP<Session>): FastMCP<Session>
   /**
@@ -125,6 +125,14 @@ export function protectFastMcp<const M extends ModuleMap>(options: ProtectOption
     // Where the login at the start of the process failed, fastmcp goes on without a session; over HTTP it never does.
     if (session === undefined ? isLocal : local.has(session)) return onStdio()
     throw new DelegationError('ERR_SESSION_INVALID', 'the call has no session')
+  }
+
+  const admits: Admits = async (kind, name, session) => {
+    try {
+      return guard.admits(kind, name, await callerOf(session))
+    } catch {
+      return false
+    }
   }
 
   const passes: Passes = (error) => (error instanceof UserError ? 'failed' : undefined)
@@ -200,7 +208,7 @@ export function protectFastMcp<const M extends ModuleMap>(options: ProtectOption
 
     ...members,
 
-    guard: (server) => guardServer(server, members, own),
+    guard: (server) => guardServer(server, members, own, admits),
 
     scopes(name, ...scopes) {
       required.require(name, scopes)

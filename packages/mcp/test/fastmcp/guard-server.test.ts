@@ -102,7 +102,10 @@ const OPEN = ['stock', 'raw', 'closed', 'readme', 'invoices', 'greet', 'broken',
 
 async function serving(options: Parameters<typeof world>[0] = {}, policy = policyOf(OPEN)) {
   const made = world(options, { policy })
-  const server = serverOf(protectFastMcp(made.options))
+  return { ...made, url: await started(serverOf(protectFastMcp(made.options))) }
+}
+
+async function started(server: FastMCP<Session>): Promise<URL> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as AddressInfo
@@ -110,8 +113,38 @@ async function serving(options: Parameters<typeof world>[0] = {}, policy = polic
   await once(probe, 'close')
   await server.start({ transportType: 'httpStream', httpStream: { host: '127.0.0.1', port, stateless: true } })
   stops.push(() => server.stop())
-  return { ...made, url: new URL(`http://127.0.0.1:${port}/mcp`) }
+  return new URL(`http://127.0.0.1:${port}/mcp`)
 }
+
+test('completes arguments of what the caller may use, and of nothing else', async () => {
+  const made = world({}, { policy: policyOf(OPEN) })
+  const mcp = protectFastMcp(made.options)
+  const server = mcp.guard(
+    new FastMCP<Session>({ name: 'test', version: '1.0.0', authenticate: mcp.authenticate, logger }),
+  )
+  const complete = async (value: string, auth?: unknown) => ({
+    values: [`${value} ${(auth as Session | undefined)?.subject}`],
+  })
+  for (const name of ['invoices', 'ledger'])
+    server.addResourceTemplate({
+      arguments: [{ name: 'page', complete }],
+      ...mcp.resourceTemplate(name, `${name}://{page}`, async () => ({ text: 'x' })),
+    })
+  for (const name of ['greet', 'fire'])
+    server.addPrompt({
+      name,
+      arguments: [{ name: 'whom' }],
+      complete: async (_name, value, session) => complete(value, session),
+      load: async () => 'x',
+    })
+  const bob = await firstClient(await started(server), 'bob')
+  const values = async (ref: Parameters<Client['complete']>[0]['ref'], name: string): Promise<readonly string[]> =>
+    (await bob.complete({ ref, argument: { name, value: 'x' } })).completion.values
+  expect(await values({ type: 'ref/resource', uri: 'invoices://{page}' }, 'page')).toEqual(['x bob'])
+  expect(await values({ type: 'ref/resource', uri: 'ledger://{page}' }, 'page')).toEqual([])
+  expect(await values({ type: 'ref/prompt', name: 'greet' }, 'whom')).toEqual(['x bob'])
+  expect(await values({ type: 'ref/prompt', name: 'fire' }, 'whom')).toEqual([])
+})
 
 async function firstClient(url: URL, token: string): Promise<Client> {
   const client = new Client({ name: 'test', version: '1.0.0' })
