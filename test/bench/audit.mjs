@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { DelegationRegistry, fileAudit, fileCheckpoints } from '@mcp-delegation/core'
 import { auditLogFiles, verifyAuditLog } from '@mcp-delegation/core/audit'
 import { bearerModule } from './common/backend.mjs'
-import { compete, median, ratio } from './common/measure.mjs'
+import { compete, median, ratio, timed } from './common/measure.mjs'
 import { bound, figure, report } from './common/report.mjs'
 import { ring } from './common/ring.mjs'
 import { accessToken, userSession } from './common/user.mjs'
@@ -36,22 +36,35 @@ function together(call, calls) {
 /** Records of hits alone, for as long as that takes. */
 async function records() {
   const audit = sealed('records.jsonl')
-  const { issuer, id, clientId } = userSession(subject, accessToken(subject))
+  const { issuer, id, clientId, act } = userSession(subject, accessToken(subject))
+  // A literal, as the registry makes it: spread syntax takes longer than writing what it makes.
   const record = () => ({
-    ...{ event: 'delegation', outcome: 'reused', at: new Date(), sessionId: id, issuer, subject, clientId, act: [] },
-    ...{ durationMs: 0.01, code: undefined, reason: undefined, traceId: undefined, tool: 'list_invoices' },
-    ...{ module: 'intranet', type: 'bearer', target, principal: subject },
+    event: 'delegation',
+    outcome: 'reused',
+    at: new Date(),
+    sessionId: id,
+    issuer,
+    subject,
+    clientId,
+    act,
+    durationMs: performance.now() % 1,
+    code: undefined,
+    reason: undefined,
+    traceId: undefined,
+    tool: 'list_invoices',
+    module: 'intranet',
+    type: 'bearer',
+    target,
+    principal: subject,
   })
-  const start = performance.now()
-  await together(() => audit(record()), RECORDS)
-  const seconds = (performance.now() - start) / 1_000
+  const { wall, main } = await timed(() => together(() => audit(record()), RECORDS))
   await audit[Symbol.asyncDispose]()
   const files = await auditLogFiles(join(folder, 'records.jsonl'))
   const begun = performance.now()
   const verified = await verifyAuditLog({ files, keys: [publicKey], checkpoints: `${files[0]}.checkpoints` })
   if (!verified.ok || verified.records !== RECORDS) throw new Error('the log does not verify')
   const megabytes = statSync(files[0]).size / 1e6
-  return { perSecond: RECORDS / seconds, verified: megabytes / ((performance.now() - begun) / 1_000) }
+  return { wall: wall / RECORDS, main: main / RECORDS, verified: megabytes / ((performance.now() - begun) / 1_000) }
 }
 
 async function hits(audit) {
@@ -83,13 +96,16 @@ for (const file of [plainFile, sealedFile]) await file[Symbol.asyncDispose]()
 rmSync(folder, { recursive: true })
 
 report(`audit to a file, ${AT_ONCE} callers at once`, [
-  bound('time for a record of the sealed file', 1e6 / alone.perSecond, 20, { unit: 'µs', tolerance: 0.2 }),
-  figure('that is', alone.perSecond, 'records a second'),
+  bound('time for a record of the sealed file', alone.wall, 20, { unit: 'µs', tolerance: 0.2 }),
+  figure('that is', 1e6 / alone.wall, 'records a second'),
+  figure('the same, processor time of the main thread', alone.main, 'µs'),
   figure('verification', alone.verified, 'MB a second'),
   figure('hit, audit in memory', median(results.memory.wall), 'µs'),
+  figure('the same, processor time of the main thread', median(results.memory.main), 'µs'),
   figure('hit, audit to a plain file', median(results.plain.wall), 'µs'),
   figure('hit, audit to a sealed file', median(results.sealed.wall), 'µs'),
-  figure('hit, audit to a sealed file, processor time', median(results.sealed.cpu), 'µs'),
+  figure('the same, processor time of the main thread', median(results.sealed.main), 'µs'),
+  figure('the same, processor time of all threads', median(results.sealed.cpu), 'µs'),
   bound(
     'time of a hit with the sealed file, for each µs in memory',
     ratio(results.sealed.wall, results.memory.wall),
