@@ -58,8 +58,16 @@ export interface FollowedFile extends AsyncDisposable {
   fresh(): AsyncGenerator<RawLine>
 }
 
-/** Reads on from `start` in `opened`, the file at `path`; where it is undefined, in the one that will be there. */
-export function followedFile(path: string, opened: FileHandle | undefined, start: number): FollowedFile {
+/**
+ * Reads on from `start` in `opened`, the file at `path`; where it is undefined, in the one that will be there, after
+ * those that are rotated away from it until it is seen, but for the ones that were there `before`.
+ */
+export function followedFile(
+  path: string,
+  opened: FileHandle | undefined,
+  start: number,
+  before: readonly string[] = [],
+): FollowedFile {
   let file = opened
   let position = start
   const splitter: LineSplitter = lineSplitter(start)
@@ -94,7 +102,7 @@ export function followedFile(path: string, opened: FileHandle | undefined, start
       const next = await open(path, WITHOUT_WAITING).catch(() => undefined)
       // Renamed meanwhile: the next time.
       if (next === undefined) return
-      for (const name of known === undefined ? [] : await filesBetween(path, known, await next.stat())) {
+      for (const name of await filesBetween(path, known ?? before, await next.stat())) {
         const between = await open(name, WITHOUT_WAITING).catch(() => undefined)
         // Deleted meanwhile.
         if (between === undefined) continue
@@ -117,16 +125,16 @@ const isSame = (one: Known, other: Known): boolean => one.dev === other.dev && o
 
 async function* nothing(): AsyncGenerator<RawLine> {}
 
-/** The files that were rotated away from `path` after the one that is `known`, and before `next`. */
-async function filesBetween(path: string, known: Known, next: Known): Promise<string[]> {
+/** The files that were rotated away from `path` after the one that is `known`, or those that are, and before `next`. */
+async function filesBetween(path: string, known: Known | readonly string[], next: Known): Promise<string[]> {
   const between: string[] = []
   // From the newest.
   for (const name of (await auditLogFiles(path)).toReversed()) {
     const found = await stat(name).catch(() => undefined)
     if (found?.isFile() !== true || name === path) continue
-    if (isSame(found, known)) return between.toReversed()
+    if ('dev' in known ? isSame(found, known) : known.includes(name)) return between.toReversed()
     if (isSame(found, next)) between.length = 0
     else between.push(name)
   }
-  return []
+  return 'dev' in known ? [] : between.toReversed()
 }

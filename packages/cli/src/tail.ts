@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { auditLogFiles } from '@mcp-delegation/core/audit'
 import { type FollowedFile, followedFile, lastRecords } from './audit-file.ts'
 import { byTime } from './by-time.ts'
 import type { Command } from './command.ts'
@@ -65,7 +66,10 @@ async function openedAt(path: string, count: number, follow: boolean): Promise<O
     if (follow && cause?.code === 'ENOENT') return undefined
     throw error
   })
-  if (handle === undefined) return { path, file: followedFile(path, undefined, 0), size: 0, found: 0 }
+  if (handle === undefined) {
+    const before = await auditLogFiles(path).catch(() => [])
+    return { path, file: followedFile(path, undefined, 0, before), size: 0, found: 0 }
+  }
   const { size } = await handle.stat()
   const { start, found } = await lastRecords(handle, size, count)
   return { path, file: followedFile(path, handle, start), size, found }

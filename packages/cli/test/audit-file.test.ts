@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs'
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { auditLogFiles } from '@mcp-delegation/core/audit'
 import { expect, test } from 'vitest'
-import { lastRecords } from '../src/audit-file.ts'
+import { followedFile, lastRecords } from '../src/audit-file.ts'
 import { scratch } from './support.ts'
 
 /** Where the lines of `text` begin that are records, read from the beginning. */
@@ -51,4 +52,24 @@ test('none are asked for, and none are found', async () => {
   await using file = await open(path)
   expect(await lastRecords(file, 4, 0)).toEqual({ start: 4, found: 0 })
   expect(await lastRecords(file, 0, 3)).toEqual({ start: 0, found: 0 })
+})
+
+test('a file that is rotated away before it is seen is read, and none that was there before', async () => {
+  const path = join(scratch(), 'audit.jsonl')
+  const put = (name: string): void => writeFileSync(`${path}${name}`, `${name}\n`)
+  put('.000001')
+  await using file = followedFile(path, undefined, 0, await auditLogFiles(path))
+  const fresh = async (): Promise<string[]> => {
+    const texts: string[] = []
+    for await (const { bytes } of file.fresh()) texts.push(`${bytes}`)
+    return texts
+  }
+  expect(await fresh()).toEqual([])
+  for (const name of ['.000002', '.000003', '.new']) put(name)
+  renameSync(`${path}.new`, path)
+  expect(await fresh()).toEqual(['.000002', '.000003', '.new'])
+  renameSync(path, `${path}.000004`)
+  put('')
+  appendFileSync(path, 'last\n')
+  expect(await fresh()).toEqual(['last'])
 })
