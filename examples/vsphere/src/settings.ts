@@ -58,6 +58,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   url: 'VCENTER_URL',
   address: 'VAULT_ADDR',
   'tls.ca': 'VAULT_CACERT',
+  role: 'VAULT_JWT_ROLE',
   namespace: 'VAULT_NAMESPACE',
   path: 'VAULT_KV_PATH',
   'seal.key': 'AUDIT_KEY_FILE',
@@ -133,7 +134,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
 /** What is said of an option that comes from a variable, said of the variable; any other error as it is. */
 export function inVariables(error: unknown): unknown {
   const [, option = '', what = ''] = error instanceof TypeError ? (/^"([^"]+)" (.+)$/.exec(error.message) ?? []) : []
-  const variable = VARIABLES[option]
+  const [, level] = /^accounts\.vcenter\.levels\.([A-Z_]+)\.username$/.exec(option) ?? []
+  const variable = level === undefined ? VARIABLES[option] : `VCENTER_USER_${level}`
   return variable === undefined ? error : new SettingsError(`${variable} ${what}`)
 }
 
@@ -210,6 +212,7 @@ function sealOf(path: Read): Settings['audit']['seal'] {
   if (file === undefined && checkpoints === undefined) return undefined
   if (file === undefined) return fail('AUDIT_KEY_FILE', 'must be set, as AUDIT_CHECKPOINT_FILE is')
   if (checkpoints === undefined) return fail('AUDIT_CHECKPOINT_FILE', 'must be set, as AUDIT_KEY_FILE is')
+  if (checkpoints === path('AUDIT_FILE')) fail('AUDIT_CHECKPOINT_FILE', 'must be another file than AUDIT_FILE')
   return { key: { file }, checkpoints }
 }
 

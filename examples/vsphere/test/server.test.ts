@@ -194,6 +194,8 @@ describe.runIf(isAvailable('the vSphere lab', missing()))('a server without Vaul
     ['VAULT_ADDR must be https', { VAULT_ADDR: 'http://vault.example.com' }],
     ['VAULT_NAMESPACE must be', { VAULT_ADDR: 'https://vault.example.com', VAULT_NAMESPACE: 'a b' }],
     ['VAULT_CACERT must be PEM', { VAULT_ADDR: 'https://vault.example.com', VAULT_CACERT: '/dev/null' }],
+    ['VAULT_JWT_ROLE must be', { VAULT_ADDR: 'https://vault.example.com', VAULT_JWT_ROLE: 'two roles' }],
+    ['VCENTER_USER_POWER_OPS must not be the one of level "READ_ONLY"', { VCENTER_USER_POWER_OPS: READER }],
     ['VAULT_KV_PATH must hold one of', { VAULT_ADDR: 'https://vault.example.com', VAULT_KV_PATH: 'users/all' }],
   ])('does not start with what a module refuses, and says: %s', async (line, more) => {
     const opened = openServer(readSettings({ ...environment(), ...more }), log)

@@ -116,6 +116,10 @@ describe('what is wrong is said in one line, which names the variable', () => {
     [{ AUDIT_FILE: undefined }, 'AUDIT_FILE must be set'],
     [{ AUDIT_FILE: 'audit.jsonl' }, 'AUDIT_FILE must be an absolute path'],
     [{ AUDIT_KEY_FILE: '/k' }, 'AUDIT_CHECKPOINT_FILE must be set, as AUDIT_KEY_FILE is'],
+    [
+      { AUDIT_KEY_FILE: '/k', AUDIT_CHECKPOINT_FILE: LEAST.AUDIT_FILE },
+      'AUDIT_CHECKPOINT_FILE must be another file than AUDIT_FILE',
+    ],
     [{ AUDIT_CHECKPOINT_FILE: '/c' }, 'AUDIT_KEY_FILE must be set, as AUDIT_CHECKPOINT_FILE is'],
     [{ VCENTER_USER_POWER_OPS: 'svc' }, 'VCENTER_PASSWORD_FILE_POWER_OPS must be set, as its user is'],
     [{ VCENTER_PASSWORD_FILE_POWER_OPS: '/p' }, 'VCENTER_USER_POWER_OPS must be set, as its password file is'],
