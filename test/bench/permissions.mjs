@@ -80,7 +80,7 @@ const results = await compete(
       const target = String(call % GRANTING)
       return policy.delegation({ session, tool, module: 'vcenter', type: 'vault', target, principal: 'alice' }).allowed
     }),
-    limit: asking(users, (session, tool) => policy.limit({ session, tool }) === undefined),
+    limit: asking(users, (session, tool) => policy.limit({ session, kind: 'tool', name: tool }) === undefined),
     lookUp: asking(users, (_, tool) => table.get(tool)),
   },
   { rounds: ROUNDS, calls: CALLS },

@@ -64,7 +64,7 @@ test('a shared account is for those of its level and above, whatever asks for it
 
 test('each user may call so many tools in a minute', () => {
   const session = of('vsphere-readers')
-  const asked = [1, 2, 3, 4].map(() => access.limit({ session, tool: 'list_vms' }))
+  const asked = [1, 2, 3, 4].map(() => access.limit({ session, kind: 'tool', name: 'list_vms' }))
   expect(asked.slice(0, 3)).toEqual([undefined, undefined, undefined])
   expect(asked[3]).toBeInstanceOf(Date)
 })

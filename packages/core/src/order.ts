@@ -2,7 +2,7 @@ import type { Attempt } from './attempt.ts'
 import { DelegationError, isDelegationError } from './errors.ts'
 import type { Member } from './member.ts'
 import type { CheckedOptions } from './options.ts'
-import { type Decision, type DelegationAttempt, decide, type Policy } from './policy.ts'
+import { type Decision, type DelegationAttempt, decide, type OperationKind, type Policy } from './policy.ts'
 import { checkRequest } from './request.ts'
 import { keyOf, type Session, type SessionSnapshot } from './session.ts'
 import { isCleanText, printable } from './text.ts'
@@ -77,12 +77,12 @@ export function askPolicy({ policy, log }: CheckedOptions, question: (policy: Po
   )
 }
 
-/** @throws DelegationError where the policy does not let this call of a tool run now. */
-export function checkLimit({ policy, log }: CheckedOptions, session: Session, tool: string): void {
+/** @throws DelegationError where the policy does not let this call run now. */
+export function checkLimit({ policy, log }: CheckedOptions, session: Session, kind: OperationKind, name: string): void {
   if (policy?.limit === undefined) return
   let retryAfter: unknown
   try {
-    retryAfter = policy.limit({ session, tool })
+    retryAfter = policy.limit({ session, kind, name })
     if (retryAfter === undefined) return
     if (!(retryAfter instanceof Date)) throw new TypeError('a policy must answer "limit" with a date or undefined')
   } catch (error) {

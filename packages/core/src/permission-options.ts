@@ -82,7 +82,7 @@ export interface PermissionsOptions<Level extends string> {
   readonly delegations?: readonly DelegationRule<NoInfer<Level>>[] | undefined
   /** A scope and what it includes, followed transitively. Default: a scope includes itself alone. */
   readonly scopeHierarchy?: Readonly<Record<string, readonly string[]>> | undefined
-  /** For each user: of all tools together, and of single ones. Default: none. */
+  /** For each user: of all tools, resources and prompts together, and of single tools. Default: none. */
   readonly rateLimits?:
     | { readonly all?: RateLimit | undefined; readonly tools?: Readonly<Record<string, RateLimit>> | undefined }
     | undefined

@@ -118,10 +118,10 @@ export function permissions<const Level extends string>(options: PermissionsOpti
       const snapshot = snapshotOf(attempt.session)
       return snapshot === undefined ? NO_SESSION : decideDelegation(rules, rightsIn(snapshot), attempt, log)
     },
-    limit({ session, tool }) {
+    limit({ session, kind, name }) {
       const snapshot = snapshotOf(session)
       if (snapshot === undefined) throw new TypeError('"session" must be a session')
-      return limits?.take(snapshot.identity, rules.toolLimits.get(tool) ?? rules.limits)
+      return limits?.take(snapshot.identity, (kind === 'tool' ? rules.toolLimits.get(name) : undefined) ?? rules.limits)
     },
     levelsOf,
     levelOf: (session, area) => levelsOf(session, area).at(-1),

@@ -16,11 +16,11 @@ export interface Policy {
   /** May this session get this prompt? Default: none may be had. */
   prompt?(call: { readonly session: Session; readonly prompt: string }): Decision
   /**
-   * Counts a call of a tool that is about to run, once: the instant from which the caller may call again where this is
+   * Counts a call of a tool, a reading of a resource or a use of a prompt that is about to run, once: the instant from which the caller may call again where this is
    * one call too many, `undefined` where it may run. A policy that throws here, or answers anything else, refuses. Default:
    * no limit.
    */
-  limit?(call: { readonly session: Session; readonly tool: string }): Date | undefined
+  limit?(call: { readonly session: Session; readonly kind: OperationKind; readonly name: string }): Date | undefined
 }
 
 /** What a policy decides about besides credentials. */

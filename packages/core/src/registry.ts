@@ -70,14 +70,14 @@ export class DelegationRegistry<const M extends ModuleMap> implements AsyncDispo
   }
 
   /**
-   * For adapters: counts a call of a tool that is about to run. To be asked once for each call, after `decide`.
+   * For adapters: counts a call that is about to run. To be asked once for each call, after `decide`.
    * @throws DelegationError `ERR_RATE_LIMITED` where this is one call too many, `ERR_TOOL_DENIED` where the policy fails,
    * `ERR_SESSION_INVALID` for what is not a session.
    */
-  count(session: Session, tool: string): void {
+  count(session: Session, name: string, kind: OperationKind = 'tool'): void {
     const snapshot = snapshotOf(session)
     if (snapshot === undefined) throw new DelegationError('ERR_SESSION_INVALID', 'the session is not valid')
-    checkLimit(this.#options, snapshot.session, tool)
+    checkLimit(this.#options, snapshot.session, kind, name)
   }
 
   /**

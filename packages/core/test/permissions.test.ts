@@ -122,7 +122,7 @@ describe('levels', () => {
       expect(policy.resource({ session: forged, resource: 'inventory' })).toEqual(refused)
       expect(policy.delegation(attempt(forged))).toEqual(refused)
       expect(policy.explain(forged, 'list_vms')).toMatchObject({ ...refused, grants: [] })
-      expect(() => policy.limit({ session: forged, tool: 'list_vms' })).toThrow(TypeError)
+      expect(() => policy.limit({ session: forged, kind: 'tool', name: 'list_vms' })).toThrow(TypeError)
     }
   })
 
@@ -474,13 +474,20 @@ describe('limit', () => {
     rateLimits: { all: { calls: 3, per: 3_000 }, tools: { power_off: { calls: 1, per: 60_000 } } },
   })
   const call = (session: Session, tool: string): number | undefined => {
-    const until = limited.limit({ session, tool })
+    const until = limited.limit({ session, kind: 'tool', name: tool })
     return until && until.getTime() - clock.now()
   }
 
   test('is none by default', () => {
     for (let calls = 0; calls < 1_000; calls++)
-      expect(policy.limit({ session: reader, tool: 'list_vms' })).toBeUndefined()
+      expect(policy.limit({ session: reader, kind: 'tool', name: 'list_vms' })).toBeUndefined()
+  })
+
+  test('counts resources and prompts with all, and no tool of their name', () => {
+    const session = testSession({ subject: 'reading' })
+    const left = ['resource', 'prompt', 'resource', 'prompt'] as const
+    const asked = left.map((kind) => limited.limit({ session, kind, name: 'power_off' }))
+    expect(asked.map((until) => until === undefined)).toEqual([true, true, true, false])
   })
 
   test('counts each user, whatever the token, over all tools and for single ones', () => {

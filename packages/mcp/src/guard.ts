@@ -197,7 +197,7 @@ export function createGuard<M extends ModuleMap>(settings: Settings<M>, operatio
         const own = enter(session)
         const refusal = operations.refusal(kind, name, own)
         if (refusal !== undefined) throw refusal
-        if (tool !== undefined) registry.count(own, tool)
+        registry.count(own, name, kind)
         admitted = true
         answer = await handler(args as never, {
           session: own,

@@ -319,7 +319,7 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
     await bob.callTool({ name: 'stock' })
     await bob.readResource({ uri: 'config://readme' })
     await bob.getPrompt({ name: 'greet' })
-    expect(limit).toHaveBeenCalledTimes(1)
+    expect(limit).toHaveBeenCalledTimes(3)
     expect(uses(records).map(({ event, outcome }) => [event, outcome])).toEqual([
       ['tool', 'ok'],
       ['resource', 'ok'],
@@ -352,7 +352,7 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
     const refused = await bob.callTool({ name: 'stock', arguments: { item: 7 } })
     expect(refused).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('item') }] })
     await expect(bob.getPrompt({ name: 'greet', arguments: {} })).rejects.toMatchObject({ code: -32602 })
-    expect(limit).toHaveBeenCalledTimes(1)
+    expect(limit).toHaveBeenCalledTimes(2)
     expect(uses(records)).toMatchObject([
       { event: 'tool', tool: 'stock', outcome: 'failed', subject: 'bob' },
       { event: 'prompt', prompt: 'greet', outcome: 'failed' },
@@ -405,21 +405,22 @@ describe.each(ERAS)('a guarded server on %s', (era) => {
   })
 
   test('counts a call once, when it is about to run, and nothing else', async () => {
-    const limit = vi.fn(({ tool }: { tool: string }) => (tool === 'raw' ? new Date('2030-01-01T00:00:00Z') : undefined))
+    const limit = vi.fn(({ name }: { name: string }) => (name === 'raw' ? new Date('2030-01-01T00:00:00Z') : undefined))
     const { serve, records } = serving({}, { policy: { ...policyOf(OPEN, SCOPED), limit } })
     const bob = await clientOf(serve, 'bob', era)
     await listsOf(bob)
     await bob.callTool({ name: 'erase', arguments: { item: 'x' } })
     await bob.callTool({ name: 'boost', arguments: { item: 'x' } }).catch(() => {})
-    await bob.readResource({ uri: 'config://readme' })
     expect(limit).not.toHaveBeenCalled()
+    await bob.readResource({ uri: 'config://readme' })
+    expect(limit.mock.calls).toMatchObject([[{ kind: 'resource', name: 'readme' }]])
     await bob.callTool({ name: 'stock', arguments: { item: 'x' } })
-    expect(limit).toHaveBeenCalledTimes(1)
+    expect(limit).toHaveBeenCalledTimes(2)
     expect(await bob.callTool({ name: 'raw' })).toMatchObject({
       isError: true,
       _meta: { 'mcp-delegation/code': 'ERR_RATE_LIMITED', 'mcp-delegation/retryAfter': '2030-01-01T00:00:00.000Z' },
     })
-    expect(limit).toHaveBeenCalledTimes(2)
+    expect(limit).toHaveBeenCalledTimes(3)
     expect(ran).not.toHaveBeenCalled()
     expect(uses(records).at(-1)).toMatchObject({ tool: 'raw', outcome: 'denied', code: 'ERR_RATE_LIMITED' })
   })

@@ -345,7 +345,7 @@ test('what is audited is what was asked, not what the handler made of it', async
 })
 
 describe('a rate', () => {
-  const policyOf = (limit: () => Date | undefined) => ({
+  const policyOf = (limit: (call: unknown) => Date | undefined) => ({
     tool: ({ tool }: { tool: string }) => (tool === 'erase' ? { allowed: false as const, reason: 'no' } : ALLOWED),
     prompt: () => ALLOWED,
     delegation: () => ALLOWED,
@@ -354,13 +354,13 @@ describe('a rate', () => {
   const ALLOWED = { allowed: true as const }
 
   test('is asked once for a call that is about to run, and for nothing else', async () => {
-    const limit = vi.fn(() => undefined)
+    const limit = vi.fn((_call: unknown) => undefined)
     const { run } = guarded({}, { policy: policyOf(limit) })
     await run(async () => GOOD, { name: 'erase' })
-    await run(async () => GOOD, { kind: 'prompt' })
     expect(limit).not.toHaveBeenCalled()
     await run(async () => GOOD)
-    expect(limit).toHaveBeenCalledTimes(1)
+    await run(async () => GOOD, { kind: 'prompt', name: 'plan' })
+    expect(limit.mock.calls).toMatchObject([[{ kind: 'tool' }], [{ kind: 'prompt', name: 'plan' }]])
   })
 
   test('that is used up is a denial which says when to come back', async () => {
