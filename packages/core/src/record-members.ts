@@ -5,7 +5,7 @@ type Members = Readonly<Record<string, unknown>>
 
 /** What needs more than quotes in JSON, or may. */
 const SPECIAL = /[^ !#-[\]-~]/
-/** How many texts of each run are remembered. */
+/** How many texts of each run are remembered; then it begins anew. */
 const MAX_KNOWN = 1_000
 
 let lastTime = Number.NaN
@@ -19,11 +19,18 @@ const BEGINNINGS: ReadonlyMap<string, string> = new Map(
   ].map((name) => [name, `,"${name}":`]),
 )
 
+/** What was written of a run. */
+interface Known {
+  readonly values: readonly unknown[]
+  json: string
+  isInOnePiece: boolean
+}
+
 /** Members that follow one another in the usual records, and are the same ones in many. Their JSON is remembered. */
 class Run {
   readonly names: readonly string[]
   readonly #key: string
-  readonly #known = new Map<unknown, { readonly values: readonly unknown[]; readonly json: string }>()
+  readonly #known = new Map<unknown, Known>()
 
   /** @param key the name of the member that tells them apart best: for each of its values the last ones are kept. */
   constructor(key: string, names: readonly string[]) {
@@ -40,20 +47,34 @@ class Run {
   json(members: Members): string {
     const key = members[this.#key]
     const known = this.#known.get(key)
-    if (known !== undefined && this.#isSame(known.values, members)) return known.json
-    const values = this.names.map((name) => members[name])
-    const json = this.names.map((name, index) => memberJson(name, values[index])).join('')
-    if (!values.every(isConstant)) return json
-    this.#known.delete(key)
-    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value)
-    this.#known.set(key, { values, json: inOnePiece(json) })
-    return json
+    if (known === undefined || !this.#isSame(known.values, members)) return this.#make(key, members)
+    if (!known.isInOnePiece) {
+      known.json = inOnePiece(known.json)
+      known.isInOnePiece = true
+    }
+    return known.json
   }
 
   #isSame(values: readonly unknown[], members: Members): boolean {
     for (let each = 0; each < values.length; each++)
       if (values[each] !== members[this.names[each] as string]) return false
     return true
+  }
+
+  #make(key: unknown, members: Members): string {
+    const values: unknown[] = []
+    let json = ''
+    let constant = true
+    for (const name of this.names) {
+      const value = members[name]
+      values.push(value)
+      json += memberJson(name, value)
+      constant &&= isConstant(value)
+    }
+    if (!constant) return json
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+    this.#known.set(key, { values, json, isInOnePiece: false })
+    return json
   }
 }
 
@@ -63,6 +84,7 @@ function isConstant(value: unknown): boolean {
   return Array.isArray(value) && Object.isFrozen(value) && value.every((member) => typeof member === 'string')
 }
 
+const EVENT = new Run('outcome', ['event', 'outcome'])
 const WHO = new Run('sessionId', ['sessionId', 'issuer', 'subject', 'clientId', 'act'])
 const WHAT = new Run('principal', ['tool', 'module', 'type', 'target', 'principal'])
 
@@ -76,7 +98,7 @@ export function recordMembers(record: AuditRecord): string {
   let json = ''
   for (let index = 0; index < names.length; index++) {
     const name = names[index] as string
-    const run = name === 'sessionId' ? WHO : name === 'tool' ? WHAT : undefined
+    const run = name === 'event' ? EVENT : name === 'sessionId' ? WHO : name === 'tool' ? WHAT : undefined
     if (run?.begins(names, index) === true) {
       json += run.json(members)
       index += run.names.length - 1
