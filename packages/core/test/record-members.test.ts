@@ -52,10 +52,33 @@ test('of records that share most members, each has its own: what is remembered o
   )
 })
 
-test('no more is remembered than a bounded number of sessions, and the ones that come late are right too', () => {
+test('of more sessions than are remembered, each has its own JSON still', () => {
   const members = (sessionId: string, subject: string): string =>
     recordMembers({ sessionId, issuer: 'i', subject, clientId: undefined, act: Object.freeze([]) } as never)
   for (let round = 0; round < 2; round++)
     for (let index = 0; index < 3_000; index++)
       expect(members(`${index}`, `${index + round}`)).toContain(`"${index}","issuer":"i","subject":"${index + round}"`)
+})
+
+test('members in another order, or fewer of them, are what they are', () => {
+  const names = ['event', 'outcome', 'sessionId', 'issuer', 'subject', 'clientId', 'act', 'tool', 'module', 'type']
+  fc.assert(
+    fc.property(fc.shuffledSubarray(names), fc.integer({ min: 0, max: 3 }), (some, moved) => {
+      const ordered = names.filter((name) => some.includes(name))
+      const record = Object.fromEntries(
+        [...ordered.slice(moved), ...ordered.slice(0, moved)].map((name) => [name, name]),
+      )
+      expect(`{${recordMembers(record as unknown as AuditRecord).slice(1)}}`).toBe(JSON.stringify(record))
+    }),
+  )
+})
+
+test('a list that can change within is written as it is each time', () => {
+  const actor = { name: 'first' }
+  const act = Object.freeze([actor])
+  const written = (): string =>
+    recordMembers({ sessionId: 'list', issuer: 'i', subject: 's', clientId: 'c', act } as never)
+  expect(written()).toContain('first')
+  actor.name = 'second'
+  expect(written()).toContain('second')
 })
