@@ -67,7 +67,7 @@ class FileAudit {
     this.#witness = seal?.witness && new Witness(seal.witness, seal.maxUnwitnessed, log)
     this.#sealed = seal && new SealedLog(context, { ...seal, witness: this.#witness })
     this.#writer = this.#sealed ?? new PlainLog(context)
-    this.#repeats = repeats && new Repeats(repeats, (record) => this.#addCounted(record))
+    this.#repeats = repeats && new Repeats(repeats, (record) => void this.#addCounted(record))
     this.sink = Object.assign((record: AuditRecord) => this.#accept(record), {
       [Symbol.asyncDispose]: () => this.#dispose(),
     })
@@ -87,7 +87,8 @@ class FileAudit {
     // Most records are far from the limits: their characters stand for their bytes.
     const bytes = json.length > LARGE ? Buffer.byteLength(json) : json.length
     if (bytes > MAX_RECORD) return Promise.reject(new Error('the audit record is too large'))
-    if (this.#queued + bytes > this.#options.maxQueued)
+    // What was counted is in memory already; when the file is closed there is no later.
+    if (this.#queued + bytes > this.#options.maxQueued && !this.#disposed)
       return Promise.reject(new Error('too many audit records wait to be written'))
     let batch = this.#waiting.at(-1)
     if (batch === undefined || batch.bytes + bytes > MAX_BATCH) {
@@ -102,11 +103,13 @@ class FileAudit {
   }
 
   /** What can't be written now counts on. */
-  #addCounted(record: AuditRecord): void {
-    this.#add(record).catch((error: unknown) => {
+  async #addCounted(record: AuditRecord): Promise<void> {
+    try {
+      await this.#add(record)
+    } catch (error) {
       if (!this.#disposed) this.#repeats?.take(record, true)
       else this.#options.log.error({ err: error, count: record.count ?? 1 }, 'refusals were not recorded')
-    })
+    }
   }
 
   async #write(): Promise<void> {
@@ -148,8 +151,9 @@ class FileAudit {
   }
 
   async #dispose(): Promise<void> {
-    if (!this.#disposed) this.#repeats?.flush()
+    const isFirst = !this.#disposed
     this.#disposed = true
+    if (isFirst) this.#repeats?.flush()
     // What waits comes before the last seal, so that this covers it.
     await this.#writing
     clearTimeout(this.#sealAt)

@@ -87,3 +87,12 @@ test('a closed file accepts nothing, and a path must be absolute', async () => {
   await audit[Symbol.asyncDispose]()
   for (const path of ['audit.jsonl', '', undefined as never]) expect(() => fileAudit(path)).toThrow(TypeError)
 })
+
+test('what was counted is written when the file is closed, however little may wait', async () => {
+  const path = join(folder, 'audit.jsonl')
+  const audit = fileAudit(path, { maxQueued: 65_536 })
+  for (let user = 0; user < 1_000; user++) for (let again = 0; again < 3; again++) await audit(record(`user-${user}`))
+  await audit[Symbol.asyncDispose]()
+  const written = lines(path) as readonly { readonly count?: number }[]
+  expect(written.reduce((sum, { count = 1 }) => sum + count, 0)).toBe(3_000)
+})

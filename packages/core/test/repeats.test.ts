@@ -87,3 +87,16 @@ test('when much waits, refusals yield and are counted, and issues still get in u
   expect(new Set(records.filter(({ outcome }) => outcome === 'refused').map(({ subject }) => subject)).size).toBe(200)
   expect(readFileSync(place.log, 'utf8').endsWith('}\n')).toBe(true)
 })
+
+test('a count that can’t be written as JSON ends nothing but itself', async () => {
+  const errors: unknown[] = []
+  const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: (fields: object) => errors.push(fields) }
+  const audit = fileAudit(place.log, { log: silent })
+  const odd = { event: 'tool', outcome: 'denied', tool: 'x', arguments: { amount: 1n } }
+  await audit(refused('alice', { ...odd, arguments: {} } as Partial<AuditRecord>))
+  await audit(refused('alice', odd as Partial<AuditRecord>))
+  await audit(issued('bob'))
+  await audit[Symbol.asyncDispose]()
+  expect(parsed(place.log).map(({ subject }) => subject)).toEqual(['alice', 'bob'])
+  expect(errors).toMatchObject([{ count: 1 }])
+})

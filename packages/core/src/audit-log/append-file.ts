@@ -35,7 +35,8 @@ export class AppendFile {
     this.#fsync = fsync
     this.#dev = Number(found.dev)
     this.#ino = Number(found.ino)
-    this.createdAt = Number(found.birthtimeMs)
+    // Some file systems don't know when a file began.
+    this.createdAt = Number(found.birthtimeMs) || Number(found.mtimeMs)
     this.regular = found.isFile()
     this.length = Number(found.size)
   }

@@ -5,6 +5,13 @@ import { CompactSign, compactVerify, type JWK } from 'jose'
 /** A key as Node, Web Crypto or JOSE have it, or as PEM: Ed25519, or P-256. */
 export type CheckpointKey = KeyObject | webcrypto.CryptoKey | JWK | string
 
+/** What an incomplete write left. */
+export interface TornBytes {
+  readonly bytes: number
+  /** In base64url. */
+  readonly sha256: string
+}
+
 /** What a checkpoint says of the line before it: that and everything before it is covered. */
 export interface CheckpointClaims {
   /** The identifier of the log. */
@@ -20,6 +27,10 @@ export interface CheckpointClaims {
   readonly file: number
   /** How many lines the writer lets pass without a checkpoint. */
   readonly records: number
+  /** Whether it is the first line of a file, or of a writer; signed, so that nobody can hide that a writer started. */
+  readonly opens: boolean
+  /** What the writer found torn before it. */
+  readonly torn: TornBytes | undefined
 }
 
 /** A checkpoint whose signature is valid. */
@@ -119,11 +130,15 @@ export async function openCheckpoint(jws: string, keys: readonly KeyObject[]): P
 }
 
 function claimsOf(value: unknown): CheckpointClaims | undefined {
-  const { log, seq, hash, at, from, file, records } = (value ?? {}) as Partial<Record<keyof CheckpointClaims, unknown>>
+  const members = (value ?? {}) as Partial<Record<keyof CheckpointClaims, unknown>>
+  const { log, seq, hash, at, from, file, records, opens } = members
   const isCount = (count: unknown, least: number): count is number =>
     Number.isSafeInteger(count) && (count as number) >= least
   if (typeof log !== 'string' || typeof hash !== 'string' || typeof at !== 'string') return undefined
   if (!HASH.test(hash) || Number.isNaN(Date.parse(at))) return undefined
   if (!isCount(seq, 0) || !isCount(from, 1) || !isCount(file, 1) || !isCount(records, 1)) return undefined
-  return { log, seq, hash, at, from, file, records }
+  if (typeof opens !== 'boolean') return undefined
+  const torn = members.torn as TornBytes | undefined
+  if (torn !== undefined && !(isCount(torn?.bytes, 1) && typeof torn.sha256 === 'string')) return undefined
+  return { log, seq, hash, at, from, file, records, opens, torn }
 }

@@ -150,13 +150,13 @@ export class LogCheck {
 
   async #seal(line: Line, sealed: SealedLine): Promise<void> {
     const { seq } = sealed
-    const inside = checkpointIn(sealed)
-    const checkpoint = inside === undefined ? undefined : await openCheckpoint(inside.jws, this.#keys)
-    const tornBytes = this.#explained(sealed, checkpoint, inside?.torn)
+    const jws = checkpointIn(sealed)
+    const checkpoint = jws === undefined ? undefined : await openCheckpoint(jws, this.#keys)
+    const tornBytes = this.#explained(sealed, checkpoint)
     const covered = this.#reached
     const unsealed = this.#sinceSeal
     this.#place(line, sealed, checkpoint)
-    const restarted = inside?.kind === 'open' && seq > 1
+    const restarted = checkpoint?.opens === true && seq > 1
     if (restarted && (line.number > 1 || unsealed > 0 || tornBytes > 0) && this.#restarts.length < MAX_RESTARTS)
       this.#restarts.push({ file: this.#file.path, line: line.number, seq, unsealed, tornBytes })
     if (checkpoint === undefined) this.#find('forged checkpoint', seq, 'it is not signed by any of the keys')
@@ -165,12 +165,12 @@ export class LogCheck {
   }
 
   /** How many bytes before the line are the remains of a write that it records. */
-  #explained({ seq, body, hash }: SealedLine, checkpoint: VerifiedCheckpoint | undefined, torn: unknown): number {
+  #explained({ seq, body, hash }: SealedLine, checkpoint: VerifiedCheckpoint | undefined): number {
     if (this.#torn === undefined || this.#before === undefined || checkpoint === undefined) return 0
     const { reached } = this.#before
     if (checkpoint.seq !== seq - 1 || chainHashOfBytes(checkpoint.hash, body) !== hash) return 0
     if (reached !== undefined && (reached.seq !== seq - 1 || reached.hash !== checkpoint.hash)) return 0
-    const bytes = this.#torn.explainedBy(torn)
+    const bytes = this.#torn.explainedBy(checkpoint.torn)
     if (bytes === undefined) return 0
     const { records, sinceSeal, unsealed, unwitnessed, gaps } = this.#before
     this.#reached = reached

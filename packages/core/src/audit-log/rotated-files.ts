@@ -21,7 +21,9 @@ export async function rotatedFiles(path: string): Promise<readonly RotatedFile[]
   const found: RotatedFile[] = []
   for (const entry of await readdir(folder)) {
     const digits = entry.startsWith(name) ? SUFFIX.exec(entry.slice(name.length))?.[1] : undefined
-    if (digits !== undefined) found.push({ path: join(folder, entry), number: Number(digits) })
+    const number = Number(digits)
+    // No other name for the same number.
+    if (digits !== undefined && entry === rotatedName(name, number)) found.push({ path: join(folder, entry), number })
   }
   return found.sort((a, b) => a.number - b.number)
 }

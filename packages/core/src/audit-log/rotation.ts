@@ -47,15 +47,19 @@ async function isThere(path: string): Promise<boolean> {
   }
 }
 
-/** The rotated files that are too many, oldest first, and the oldest one that stays. */
-export async function surplus({
-  path,
-  rotation,
-}: LogContext): Promise<{ readonly old: readonly RotatedFile[]; readonly oldest: RotatedFile | undefined }> {
-  if (rotation.keep === undefined) return { old: [], oldest: undefined }
+/**
+ * The rotated files that are too many, oldest first, and the oldest one that stays. Where the number of the `newest` is
+ * given they are told by their numbers, so that what others put beside them pushes none out.
+ */
+export async function surplus(
+  { path, rotation: { keep } }: LogContext,
+  newest?: number,
+): Promise<{ readonly old: readonly RotatedFile[]; readonly oldest: RotatedFile | undefined }> {
+  if (keep === undefined) return { old: [], oldest: undefined }
   const all = await rotatedFiles(path)
-  const from = Math.max(0, all.length - rotation.keep)
-  return { old: all.slice(0, from), oldest: all[from] }
+  const first = newest === undefined ? all.at(-keep)?.number : newest - keep + 1
+  const from = first === undefined ? 0 : all.findIndex(({ number }) => number >= first)
+  return { old: all.slice(0, Math.max(0, from)), oldest: all[from] }
 }
 
 /** Deletes files, oldest first. What can't be deleted is tried again at the next rotation. */

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, randomUUID } from 'node:crypto'
 import { AppendFile } from './append-file.ts'
-import { type CheckpointClaims, type SealingKey, signCheckpoint } from './checkpoint.ts'
-import { bodyOf, chainHash, GENESIS, lineOf } from './format.ts'
+import { type CheckpointClaims, type SealingKey, signCheckpoint, type TornBytes } from './checkpoint.ts'
+import { bodyOf, chainHash, GENESIS, lineOf, sealedLineOf } from './format.ts'
 import { MAX_LINE } from './lines.ts'
 import type { LogWriter } from './plain-log.ts'
 import { type RotatedFile, rotatedFiles } from './rotated-files.ts'
@@ -52,8 +52,9 @@ export class SealedLog implements LogWriter {
   #unsealed = 0
   /** Whether the next line is the first one of a file, or of this writer. */
   #opening = true
-  /** What an incomplete write left before that line. */
+  /** What an incomplete write left before that line, with what is put after it in `#end`, but for the end of the line. */
   #torn: Buffer = NOTHING
+  #end = ''
 
   constructor(context: LogContext, sealing: Sealing) {
     this.#context = context
@@ -111,8 +112,7 @@ export class SealedLog implements LogWriter {
   }
 
   async #put(file: AppendFile, draft: Draft): Promise<void> {
-    const endsTorn = this.#torn.length > 0 && this.#torn.at(-1) !== 10 && file.length > 0
-    const bytes = Buffer.from((endsTorn ? '\n' : '') + draft.text)
+    const bytes = Buffer.from((this.#opening ? this.#end : '') + draft.text)
     try {
       await file.append(bytes)
     } catch (error) {
@@ -163,7 +163,7 @@ export class SealedLog implements LogWriter {
     const known = this.#chain
     const tail = file.length === 0 ? EMPTY : await readTail(path, this.#sealing.keys)
     this.#opening = true
-    this.#torn = tail.torn
+    this.#endTorn(tail.torn)
     if (tail.head !== undefined) {
       if (known !== undefined && known.hash !== tail.hash)
         throw new Error('another audit log has been put into the place of this one')
@@ -175,16 +175,23 @@ export class SealedLog implements LogWriter {
     if (last === undefined) return { log: randomUUID(), seq: 0, hash: GENESIS, from: 1, file: 1 }
     const before = await readTail(last.path, this.#sealing.keys)
     if (before.head === undefined) throw new Error('the last rotated audit file holds nothing that can be continued')
-    this.#torn = Buffer.concat([before.torn, tail.torn])
+    this.#torn = Buffer.concat([before.torn, this.#torn])
     const { log, from, file: number } = before.head
     return { log, seq: before.seq, hash: before.hash, from, file: number + 1 }
+  }
+
+  /** A line that lacks nothing but its end must not become one of the log: its write was never accepted. */
+  #endTorn(torn: Buffer): void {
+    const isWhole = sealedLineOf(torn.subarray(torn.lastIndexOf(10) + 1)) !== undefined
+    this.#torn = isWhole ? Buffer.concat([torn, Buffer.from(' ')]) : torn
+    this.#end = torn.length === 0 || torn.at(-1) === 10 ? '' : isWhole ? ' \n' : '\n'
   }
 
   async #rotate(chain: Chain): Promise<{ chain: Chain; file: AppendFile; old: readonly RotatedFile[] }> {
     await this.seal()
     await this.close()
     await rotateAway(this.#context, chain.file)
-    const { old, oldest } = await surplus(this.#context)
+    const { old, oldest } = await surplus(this.#context, chain.file)
     const current = await this.#current()
     if (oldest === undefined || old.length === 0) return { ...current, old: [] }
     try {
@@ -234,11 +241,11 @@ class Draft {
   /** The first line of a file, or of a writer: a checkpoint, and what lies torn before it. */
   async open(torn: Buffer): Promise<void> {
     const sha256 = createHash('sha256').update(torn).digest('base64url')
-    await this.#sign('open', torn.length === 0 ? {} : { torn: { bytes: torn.length, sha256 } })
+    await this.#sign(true, torn.length === 0 ? undefined : { bytes: torn.length, sha256 })
   }
 
   async seal(): Promise<void> {
-    if (this.unsealed > 0) await this.#sign('checkpoint', {})
+    if (this.unsealed > 0) await this.#sign(false, undefined)
   }
 
   add(members: string): void {
@@ -248,11 +255,11 @@ class Draft {
     this.unsealed++
   }
 
-  async #sign(kind: 'open' | 'checkpoint', more: object): Promise<void> {
+  async #sign(opens: boolean, torn: TornBytes | undefined): Promise<void> {
     const at = new Date(this.#context.clock.now()).toISOString()
-    const claims: CheckpointClaims = { ...this.chain, at, records: this.#sealing.records }
+    const claims: CheckpointClaims = { ...this.chain, at, records: this.#sealing.records, opens, torn }
     const jws = await signCheckpoint(this.#sealing.key, claims)
-    this.add(`,${JSON.stringify({ seal: kind, at, ...more, jws }).slice(1, -1)}`)
+    this.add(`,${JSON.stringify({ seal: opens ? 'open' : 'checkpoint', at, jws }).slice(1, -1)}`)
     this.checkpoints.push(jws)
     this.unsealed = 0
   }

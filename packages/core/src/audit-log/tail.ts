@@ -27,21 +27,12 @@ const LARGEST_WINDOW = 67_108_864
 const MAX_TORN_HEADS = 16
 const NOTHING: Buffer = Buffer.alloc(0)
 
-/** What a line of the writer's own holds. */
-export interface InnerCheckpoint {
-  /** `open` for the first line of a file or of a writer, else `checkpoint`. */
-  readonly kind: unknown
-  readonly jws: string
-  /** What the writer found torn before it. */
-  readonly torn: unknown
-}
-
-/** The checkpoint inside a line of the writer's own; undefined where there is none. */
-export function checkpointIn(line: SealedLine): InnerCheckpoint | undefined {
+/** The checkpoint inside a line of the writer's own, as a compact JWS; undefined where there is none. */
+export function checkpointIn(line: SealedLine): string | undefined {
   if (line.kind !== 'seal') return undefined
   try {
-    const { seal: kind, jws, torn } = JSON.parse(`${line.body}}`) as { seal?: unknown; jws?: unknown; torn?: unknown }
-    return typeof jws === 'string' ? { kind, jws, torn } : undefined
+    const { jws } = JSON.parse(`${line.body}}`) as { jws?: unknown }
+    return typeof jws === 'string' ? jws : undefined
   } catch {
     return undefined
   }
@@ -63,7 +54,7 @@ export async function readHead(path: string, keys: readonly KeyObject[]): Promis
 
 /** The checkpoint of a line that continues the chain where the checkpoint says. */
 async function linkedCheckpoint(line: SealedLine, keys: readonly KeyObject[]): Promise<VerifiedCheckpoint | undefined> {
-  const jws = checkpointIn(line)?.jws
+  const jws = checkpointIn(line)
   const checkpoint = jws === undefined ? undefined : await openCheckpoint(jws, keys)
   if (checkpoint === undefined || line.seq !== checkpoint.seq + 1) return undefined
   return line.hash === chainHashOfBytes(checkpoint.hash, line.body) ? checkpoint : undefined

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
+import type { TornBytes } from './checkpoint.ts'
 import type { Line } from './lines.ts'
 import type { Finding } from './report.ts'
 
@@ -31,8 +32,9 @@ export class TornRegion {
   }
 
   /** The number of bytes, where they are what the writer found when it went on; else undefined. */
-  explainedBy(torn: unknown): number | undefined {
-    const { bytes, sha256 } = (torn ?? {}) as { bytes?: unknown; sha256?: unknown }
+  explainedBy(torn: TornBytes | undefined): number | undefined {
+    if (torn === undefined) return undefined
+    const { bytes, sha256 } = torn
     const whole = this.#hash.copy()
     if (bytes === this.#bytes + 1 && this.#ended) whole.update('\n')
     else if (bytes !== this.#bytes) return undefined

@@ -1,13 +1,22 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFileSync, copyFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fileAudit } from '@mcp-delegation/core'
 import { type AuditLogReport, auditLogFiles, readAuditLog, verifyAuditLog } from '@mcp-delegation/core/audit'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type Folder, folder, issued, keys, linesIn, parsed, type Sink, sealed } from './support.ts'
+import { chained, type Folder, folder, hashIn, issued, keys, linesIn, parsed, type Sink, sealed } from './support.ts'
 
 let place: Folder
 beforeEach(() => {
@@ -232,4 +241,57 @@ test.skipIf(!canMount())('on a full disk nothing is accepted, and it goes on by 
   expect(result.refused).toBeGreaterThanOrEqual(30)
   expect(result.accepted + result.refused).toBe(420)
   expect(existsSync(join(place.path, 'audit.jsonl'))).toBe(false)
+})
+
+test('a line that lacks its end alone is no line of the log: it goes on before it, and verifies', async () => {
+  await using audit = sealed(place)
+  await many(audit, 3)
+  await audit[Symbol.asyncDispose]()
+  const whole = readFileSync(place.log)
+  const ends = [...whole.keys()].filter((at) => whole[at] === 10).slice(-2)
+  for (const cut of ends.flatMap((end) => [end - 1, end, end + 1])) {
+    writeFileSync(place.log, whole.subarray(0, cut))
+    await using next = sealed(place)
+    await next(issued('next'))
+    await next[Symbol.asyncDispose]()
+    expect((await report()).findings, `${cut} of ${whole.length} bytes`).toEqual([])
+  }
+})
+
+test('that a writer started on lines without a checkpoint can not be hidden without the key', async () => {
+  const start = async (name: string): Promise<void> => {
+    await using audit = sealed(place)
+    await audit(issued(name))
+  }
+  await start('a')
+  const [last = ''] = linesIn(place.log).slice(-1)
+  const forged = chained(['{"seq":1,"event":"tool","hash":"x"}'.replace('"x"', `"${'A'.repeat(43)}"`)], 3, hashIn(last))
+  appendFileSync(place.log, `${forged.join('')}\n`)
+  await start('b')
+  expect((await report()).restarts).toMatchObject([{ unsealed: 1 }])
+  const lines = linesIn(place.log)
+  // The begin of the second writer is made to look like a checkpoint, and what follows it is cut off.
+  const disguised = chained(
+    [(lines[4] ?? '').replace('"seal":"open"', '"seal":"checkpoint"')],
+    4,
+    hashIn(lines[3] ?? ''),
+  )
+  writeFileSync(place.log, `${[...lines.slice(0, 4), ...disguised].join('\n')}\n`)
+  expect(await report()).toMatchObject({ ok: true, restarts: [{ unsealed: 1 }] })
+})
+
+test('files that others put beside those that were rotated push none of them out', async () => {
+  await using audit = sealed(place, { keep: 5 })
+  const write = async (): Promise<unknown> => many(audit, 100)
+  for (let round = 0; round < 8; round++) await write()
+  const [newest = ''] = (await auditLogFiles(place.log)).slice(-2)
+  const number = Number(newest.slice(-6))
+  const junk = [1, 2, 3].map((more) => `${place.log}.${String(number + more).padStart(6, '0')}`)
+  const copies = [1, 2, 3].map((zeros) => `${place.log}.${'0'.repeat(zeros)}${newest.slice(-6)}`)
+  for (const path of [...junk, ...copies]) copyFileSync(newest, path)
+  for (let round = 0; round < 2; round++) await write()
+  for (const path of [...junk, ...copies]) rmSync(path, { force: true })
+  await audit[Symbol.asyncDispose]()
+  expect((await auditLogFiles(place.log)).length).toBeGreaterThanOrEqual(6)
+  expect((await report()).findings).toEqual([])
 })
