@@ -3,8 +3,11 @@ import { defineProject, type UserWorkspaceConfig } from 'vitest/config'
 
 const src = (path: string): string => fileURLToPath(new URL(`./packages/${path}`, import.meta.url))
 
-/** One test project; package names resolve to their sources, so that tests need no build. */
-export function project(name: string): UserWorkspaceConfig {
+/**
+ * One test project; package names resolve to their sources, so that tests need no build. One that is `timed` has the
+ * machine for itself, file by file: it is about deadlines between processes.
+ */
+export function project(name: string, { timed = false }: { readonly timed?: boolean } = {}): UserWorkspaceConfig {
   return defineProject({
     resolve: {
       alias: [
@@ -31,6 +34,7 @@ export function project(name: string): UserWorkspaceConfig {
         tsconfig: name === 'test' ? 'tsconfig.json' : 'test/tsconfig.json',
       },
       testTimeout: 20_000,
+      ...(timed && { maxWorkers: 1, sequence: { groupOrder: 1 } }),
     },
   })
 }

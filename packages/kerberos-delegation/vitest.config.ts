@@ -1,3 +1,3 @@
 import { project } from '../../vitest.shared.ts'
 
-export default project('kerberos-delegation')
+export default project('kerberos-delegation', { timed: true })
