@@ -52,6 +52,38 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   return daemon
 }
 
+/** A server that can hang, be gone and come back. */
+export interface Restartable {
+  /** Sends `signal`, where it runs. */
+  signal(signal: NodeJS.Signals): void
+  pause(): void
+  /** Ends {@link pause}. */
+  resume(): void
+  halt(): Promise<void>
+  restart(): Promise<void>
+}
+
+/** Starts a server with `begin`, now and at each restart. */
+export async function restartable(begin: () => Promise<Daemon>): Promise<Restartable> {
+  let daemon: Daemon | undefined = await begin()
+  const signal = (name: NodeJS.Signals): void => daemon?.signal(name)
+  const halt = async (): Promise<void> => {
+    const ending = daemon
+    daemon = undefined
+    await ending?.stop()
+  }
+  return {
+    signal,
+    pause: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
+    halt,
+    restart: async () => {
+      await halt()
+      daemon = await begin()
+    },
+  }
+}
+
 function daemonOf(child: ChildProcess): Daemon {
   const pid = child.pid as number
   const watch = watchdog(pid)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Client, InvalidCredentialsError, NoSuchObjectError } from 'ldapts'
-import { type Daemon, startDaemon } from '../daemon.ts'
+import { type Daemon, restartable, startDaemon } from '../daemon.ts'
 import { accepts, freeAddress, freePort } from '../loopback.ts'
 import { asServer, isRoot, run, UNPRIVILEGED } from '../programs.ts'
 import { newFolder } from '../template.ts'
@@ -102,12 +102,7 @@ async function start(folder: string, people: Accounts, services: Accounts): Prom
       output: join(folder, 'slapd.out'),
       isReady: () => accepts(host, port),
     })
-  let daemon: Daemon | undefined = await begin()
-  const halt = async (): Promise<void> => {
-    const ending = daemon
-    daemon = undefined
-    await ending?.stop()
-  }
+  const { pause, resume, halt, restart } = await restartable(begin)
   const dispose = async (): Promise<void> => {
     await halt()
     rmSync(folder, { recursive: true, force: true })
@@ -141,13 +136,10 @@ async function start(folder: string, people: Accounts, services: Accounts): Prom
         }
       }),
     remove: (dn) => as(administrator, (client) => client.del(dn)),
-    pause: () => daemon?.signal('SIGSTOP'),
-    resume: () => daemon?.signal('SIGCONT'),
+    pause,
+    resume,
     halt,
-    restart: async () => {
-      await halt()
-      daemon = await begin()
-    },
+    restart,
     dispose,
     [Symbol.asyncDispose]: dispose,
   }

@@ -2,7 +2,7 @@ import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { certify, type KeyPair } from '../certificates.ts'
-import { type Daemon, startDaemon } from '../daemon.ts'
+import { type Daemon, restartable, startDaemon } from '../daemon.ts'
 import { freeAddress, freePort } from '../loopback.ts'
 import { isRoot, programAsServer, UNPRIVILEGED } from '../programs.ts'
 import type { Program } from './program.ts'
@@ -111,28 +111,21 @@ export async function startNode({ program, storage, folder, name, authority, key
       await delay(10)
     }
   }
-  let daemon: Daemon | undefined = await start()
-  const halt = async (): Promise<void> => {
-    const ending = daemon
-    daemon = undefined
-    await ending?.stop()
-  }
-  const kill = async (): Promise<void> => {
-    daemon?.signal('SIGKILL')
-    await halt()
-  }
+  const { signal, pause, resume, halt, restart } = await restartable(start)
   return {
     address,
     issuedFile: audit,
     ask,
     unseal,
-    pause: () => daemon?.signal('SIGSTOP'),
-    resume: () => daemon?.signal('SIGCONT'),
-    kill,
+    pause,
+    resume,
+    kill: async () => {
+      signal('SIGKILL')
+      await halt()
+    },
     halt,
     restart: async () => {
-      await halt()
-      daemon = await start()
+      await restart()
       await unseal()
     },
   }

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { authority, certify } from '../certificates.ts'
-import { type Daemon, startDaemon } from '../daemon.ts'
+import { type Daemon, restartable, startDaemon } from '../daemon.ts'
 import { accepts, freeAddress, freePort } from '../loopback.ts'
 import { isRoot, programAsServer, run, UNPRIVILEGED } from '../programs.ts'
 import { missingPackages } from '../required.ts'
@@ -150,12 +150,7 @@ async function start(program: string, folder: string, options: VcenterOptions): 
     if (status !== 0) throw new Error(`vCenter was not asked: ${stderr.trim()}`)
     return JSON.parse(stdout)
   }
-  let daemon: Daemon | undefined = await begin()
-  const halt = async (): Promise<void> => {
-    const ending = daemon
-    daemon = undefined
-    await ending?.stop()
-  }
+  const { pause, resume, halt, restart } = await restartable(begin)
   const dispose = async (): Promise<void> => {
     await halt()
     rmSync(folder, { recursive: true, force: true })
@@ -183,13 +178,10 @@ async function start(program: string, folder: string, options: VcenterOptions): 
       await ask('terminate', session)
     },
     setPassword: accounts.set,
-    pause: () => daemon?.signal('SIGSTOP'),
-    resume: () => daemon?.signal('SIGCONT'),
+    pause,
+    resume,
     halt,
-    restart: async () => {
-      await halt()
-      daemon = await begin()
-    },
+    restart,
     dispose,
     [Symbol.asyncDispose]: dispose,
   }
