@@ -19,6 +19,13 @@ export function checkObject(value: unknown, option: string): asserts value is ob
     throw new TypeError(`"${option}" must be an object`)
 }
 
+/** @throws TypeError naming `option` unless `value` has these methods. */
+export function checkMethods(value: unknown, option: string, methods: readonly string[], otherwise = ''): void {
+  const members = (typeof value === 'object' || typeof value === 'function' ? (value ?? {}) : {}) as object
+  if (methods.every((method) => typeof (members as Record<string, unknown>)[method] === 'function')) return
+  throw new TypeError(`"${option}" must be ${otherwise}an object with the methods ${methods.join(', ')}`)
+}
+
 /** A copy. @throws TypeError naming `option` for anything but a list of one clean text or more, each only once. */
 export function nameList(value: unknown, option: string): readonly string[] {
   if (!Array.isArray(value) || value.length === 0 || !value.every((name) => isCleanText(name, MAX_NAME_BYTES)))

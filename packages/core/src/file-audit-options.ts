@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { type CheckpointKey, type SealingKey, sealingKey, verifyingKey } from './audit-log/checkpoint.ts'
 import type { RotationOptions } from './audit-log/rotation.ts'
 import type { CheckpointSink } from './audit-log/witness.ts'
-import { checkMembers } from './checks.ts'
+import { checkMembers, checkMethods } from './checks.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Logger, silentLog } from './log.ts'
 import { checkDuration } from './module.ts'
@@ -114,9 +114,8 @@ export function checkFileAudit(options: FileAuditOptions): CheckedFileAudit {
     throw new TypeError('"keep" must go with "maxSize" or "maxAge"')
   if (typeof fsync !== 'boolean') throw new TypeError('"fsync" must be true or false')
   checkNumber(maxQueued, 'maxQueued', LEAST_BYTES)
-  for (const level of ['debug', 'info', 'warn', 'error'] as const)
-    if (typeof log?.[level] !== 'function') throw new TypeError('"log" must have the methods of a logger')
-  if (typeof clock?.now !== 'function') throw new TypeError('"clock" must have the method now')
+  checkMethods(log, 'log', ['debug', 'info', 'warn', 'error'])
+  checkMethods(clock, 'clock', ['now'])
   return {
     rotation: { maxSize, maxAge, keep },
     fsync,

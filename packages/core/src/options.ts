@@ -1,5 +1,6 @@
 import type { AuditSink } from './audit.ts'
 import { type BlockStore, memoryBlocks } from './blocks.ts'
+import { checkMethods } from './checks.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { type Logger, silentLog } from './log.ts'
 import { checkDuration, type ModuleMap } from './module.ts'
@@ -86,13 +87,6 @@ export function unfailing(log: Logger): Logger {
     } catch {}
   }
   return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') }
-}
-
-/** @throws TypeError naming `option` unless `value` has these methods. */
-export function checkMethods(value: unknown, option: string, methods: readonly string[], otherwise = ''): void {
-  const members = (typeof value === 'object' || typeof value === 'function' ? (value ?? {}) : {}) as object
-  if (methods.every((method) => typeof (members as Record<string, unknown>)[method] === 'function')) return
-  throw new TypeError(`"${option}" must be ${otherwise}an object with the methods ${methods.join(', ')}`)
 }
 
 function checkCount(value: unknown, option: string): void {

@@ -9,7 +9,7 @@ import {
   refusal,
 } from './permission-rules.ts'
 import type { Decision, DelegationAttempt, OperationKind } from './policy.ts'
-import { type Rights, rankIn } from './rights.ts'
+import { type Rights, rankIn, WHOLE } from './rights.ts'
 
 const ALLOWED: Decision = Object.freeze({ allowed: true })
 const INCOMPLETE = refusal('the groups of this user are not all known')
@@ -21,7 +21,6 @@ const UNMAPPED: Readonly<Record<OperationKind, Refusal>> = {
   resource: refusal('this resource has no level, so that nobody may read it'),
   prompt: refusal('this prompt has no level, so that nobody may get it'),
 }
-const WHOLE: Area = []
 
 /** May somebody with these rights use this? */
 export function decideUse(rules: PermissionRules, rights: Rights, kind: OperationKind, name: string): Decision {

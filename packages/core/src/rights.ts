@@ -23,7 +23,8 @@ export interface Rights {
   readonly ignored: readonly { readonly name: string; readonly reason: string }[]
 }
 
-const WHOLE: Area = Object.freeze([])
+/** The area of all areas. */
+export const WHOLE: Area = Object.freeze([])
 
 /** What the groups and roles of a session grant. */
 export function rightsOf({ ranks, issuers }: PermissionRules, { session }: SessionSnapshot): Rights {
